@@ -23,6 +23,9 @@ SYSTEM_CFLAGS = $(eval SYSTEM_CFLAGS := $(shell pkg-config --cflags $(PACKAGES))
 LIBS = $(eval LIBS := $(shell pkg-config --libs $(PACKAGES) libnetfilter_conntrack libcurl))$(LIBS)
 STATIC_LIBS := -lnl-route-3 -lnl-genl-3 -lnl-3 -ljansson -lpthread -lm
 
+# V=1 shows whole commands.
+Q := $(if $(V),,@)
+
 # --- rooms and what each may include -------------------------------------------------------------
 
 MAY_lib/base   := lib/base
@@ -50,25 +53,26 @@ all: $(PROGRAMS) $(B)/tests/first
 define room_rules
 $(B)/obj/$(1)/%.o: $(1)/%.c
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(MAY_$(1))) -MMD -MP -c -o $$@ $$<
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(MAY_$(1))) -MMD -MP -c -o $$@ $$<
 endef
 $(foreach room,lib/base lib/net lib/ha lib/obs node-agent router gateway cni-plugin bywayctl,\
 	$(eval $(call room_rules,$(room))))
 
 define archive_rules
 $(call archive,$(1)): $(call objects,$(1))
-	@rm -f $$@
-	ar rcs $$@ $$^
+	@mkdir -p $$(@D); rm -f $$@
+	$$(Q)ar rcs $$@ $$^
 endef
 $(foreach room,$(LIB_ROOMS),$(eval $(call archive_rules,$(room))))
 
 # A program's room without its main.c, for the unit tests.
 define program_rules
 $(call archive,$(1)): $(filter-out %/main.o,$(call objects,$(1)))
-	@rm -f $$@
-	ar rcs $$@ $$^
+	@mkdir -p $$(@D); rm -f $$@
+	$$(Q)ar rcs $$@ $$^
 $(B)/$(2): $(B)/obj/$(1)/main.o $(call archive,$(1)) $(LIB_ARCHIVES)
-	$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
+	@echo "link $$@"
+	$$(Q)$$(CC) $$(ALL_LDFLAGS) -o $$@ $$^ $$(LIBS)
 endef
 $(eval $(call program_rules,node-agent,byway-node))
 $(eval $(call program_rules,router,byway-router))
@@ -77,15 +81,16 @@ $(eval $(call program_rules,bywayctl,bywayctl))
 
 # The CNI plugin is static: hosts may run any libc, and Multus executes it in a chroot.
 $(call archive,cni-plugin): $(filter-out %/main.o,$(call objects,cni-plugin))
-	@rm -f $@
-	ar rcs $@ $^
+	@mkdir -p $(@D); rm -f $@
+	$(Q)ar rcs $@ $^
 $(B)/byway: $(B)/obj/cni-plugin/main.o $(call archive,cni-plugin) $(call archive,lib/net) $(call archive,lib/base)
-	$(CC) -static $(LDFLAGS) -Wl,--gc-sections -o $@ $^ $(STATIC_LIBS)
+	@echo "link $@"
+	$(Q)$(CC) -static $(LDFLAGS) -Wl,--gc-sections -o $@ $^ $(STATIC_LIBS)
 
 # The program that sends from its first instruction, for the start-of-pod test.
 $(B)/tests/first: tests/lab/first.c
 	@mkdir -p $(@D)
-	$(CC) -O2 -Wall -Wextra -static -o $@ $<
+	$(Q)$(CC) -O2 -Wall -Wextra -static -o $@ $<
 
 # --- checks ---------------------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ unit_room = $(firstword $(foreach r,$(TEST_ROOMS),$(if $(filter test_$(subst -,_
 define unit_rules
 $(B)/unit/$(1): tests/unit/$(1).c $(if $(call unit_room,$(1)),$(call archive,$(call unit_room,$(1)))) $(LIB_ARCHIVES)
 	@mkdir -p $$(@D)
-	$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(UNIT_MAY) $(call unit_room,$(1))) -MMD -MP -o $$@ $$^ $$(LIBS) -lcmocka
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(UNIT_MAY) $(call unit_room,$(1))) -MMD -MP -o $$@ $$^ $$(LIBS) -lcmocka
 endef
 $(foreach unit,$(UNITS),$(eval $(call unit_rules,$(unit))))
 

@@ -37,7 +37,7 @@ unsigned int addr_bits(const struct addr *a)
 
 int addr_parse(const char *s, struct addr *ret)
 {
-	struct addr a = { 0 };
+	struct addr a = {0};
 
 	a.family = strchr(s, ':') ? AF_INET6 : AF_INET;
 	if (inet_pton(a.family, s, a.bytes) != 1)
@@ -67,7 +67,7 @@ int prefix_parse(const char *s, struct prefix *ret)
 {
 	const char *slash = strchr(s, '/');
 	char text[ADDR_STRLEN];
-	struct prefix p = { 0 };
+	struct prefix p = {0};
 	unsigned int len;
 	size_t n = slash ? (size_t)(slash - s) : strlen(s);
 
@@ -241,17 +241,17 @@ static struct addr fill_host_bits(const struct prefix *p, bool value)
 
 struct prefix prefix_network(const struct prefix *p)
 {
-	return (struct prefix){ .addr = fill_host_bits(p, false), .len = p->len };
+	return (struct prefix){.addr = fill_host_bits(p, false), .len = p->len};
 }
 
 struct prefix prefix_host(const struct addr *a)
 {
-	return (struct prefix){ .addr = *a, .len = (uint8_t)addr_bits(a) };
+	return (struct prefix){.addr = *a, .len = (uint8_t)addr_bits(a)};
 }
 
 struct addr_range prefix_range(const struct prefix *p)
 {
-	return (struct addr_range){ fill_host_bits(p, false), fill_host_bits(p, true) };
+	return (struct addr_range){fill_host_bits(p, false), fill_host_bits(p, true)};
 }
 
 static bool common_bits(const struct addr *a, const struct addr *b, unsigned int len)
@@ -282,7 +282,8 @@ bool addr_range_overlaps(const struct addr_range *a, const struct addr_range *b)
 
 bool addr_range_within(const struct addr_range *inner, const struct addr_range *outer)
 {
-	return addr_range_contains(outer, &inner->first) && addr_range_contains(outer, &inner->last);
+	return addr_range_contains(outer, &inner->first) &&
+	       addr_range_contains(outer, &inner->last);
 }
 
 uint64_t addr_range_size(const struct addr_range *r)
@@ -325,10 +326,10 @@ static void complement_walk(struct complement *c, struct prefix node)
 	complement_walk(c, node);
 }
 
-size_t prefix_complement(const struct prefix *within, const struct prefix *exclude, size_t n_exclude,
-			 struct prefix **ret)
+size_t prefix_complement(const struct prefix *within, const struct prefix *exclude,
+			 size_t n_exclude, struct prefix **ret)
 {
-	struct complement c = { .exclude = exclude, .n_exclude = n_exclude };
+	struct complement c = {.exclude = exclude, .n_exclude = n_exclude};
 
 	complement_walk(&c, prefix_network(within));
 	*ret = c.list;
@@ -338,7 +339,7 @@ size_t prefix_complement(const struct prefix *within, const struct prefix *exclu
 struct mac mac_from_addr(const struct addr *a)
 {
 	assert(a->family == AF_INET);
-	return (struct mac){ { 0x02, 0xbb, a->bytes[0], a->bytes[1], a->bytes[2], a->bytes[3] } };
+	return (struct mac){{0x02, 0xbb, a->bytes[0], a->bytes[1], a->bytes[2], a->bytes[3]}};
 }
 
 bool mac_equal(const struct mac *a, const struct mac *b)

@@ -7,8 +7,8 @@
 #include <stdint.h>
 
 struct addr {
-	sa_family_t family;	/* AF_INET, AF_INET6, or AF_UNSPEC for "none" */
-	uint8_t bytes[16];	/* network order; an IPv4 address uses the first four */
+	sa_family_t family; /* AF_INET, AF_INET6, or AF_UNSPEC for "none" */
+	uint8_t bytes[16];  /* network order; an IPv4 address uses the first four */
 };
 
 struct prefix {
@@ -76,8 +76,8 @@ uint64_t addr_range_size(const struct addr_range *r);
  * union of `exclude` (entries of the other family are ignored, they may overlap each other).
  * In ascending order; *ret is owned by the caller (free). Returns their number.
  * This is how a client's "everything but the intranet" becomes routes. */
-size_t prefix_complement(const struct prefix *within, const struct prefix *exclude, size_t n_exclude,
-			 struct prefix **ret);
+size_t prefix_complement(const struct prefix *within, const struct prefix *exclude,
+			 size_t n_exclude, struct prefix **ret);
 
 /* The locally administered MAC address that belongs to an IPv4 address: 02:bb:a:b:c:d. It makes
  * the reuse of an address by another pod, or its move to another node, invisible to ARP caches

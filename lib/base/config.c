@@ -1,8 +1,8 @@
 /* Theory of operation
  *
  * jansson decodes values but keeps no positions, and positions are needed only when something is
- * wrong. So a decoder carries its path on the stack (a chain of config_value), and an error looks for
- * that path once more in the text with a scanner that knows just enough JSON to skip a value.
+ * wrong. So a decoder carries its path on the stack (a chain of config_value), and an error looks
+ * for that path once more in the text with a scanner that knows just enough JSON to skip a value.
  */
 #include "config.h"
 
@@ -24,7 +24,7 @@ void config_text_free(struct config_text *t)
 	free(t->name);
 	free(t->text);
 	json_decref(t->root);
-	*t = (struct config_text){ 0 };
+	*t = (struct config_text){0};
 }
 
 int config_text_parse(const char *name, const char *text, struct config_text *ret, struct err *err)
@@ -34,7 +34,7 @@ int config_text_parse(const char *name, const char *text, struct config_text *re
 
 	if (!root)
 		return err_set(err, -EINVAL, "%s:%d: %s", name, e.line < 1 ? 1 : e.line, e.text);
-	*ret = (struct config_text){ xstrdup(name), xstrdup(text), root };
+	*ret = (struct config_text){xstrdup(name), xstrdup(text), root};
 	return 0;
 }
 
@@ -62,7 +62,7 @@ int config_text_load(const char *file, struct config_text *ret, struct err *err)
 
 struct config_value config_root(const struct config_text *t)
 {
-	return (struct config_value){ .text = t, .json = t->root };
+	return (struct config_value){.text = t, .json = t->root};
 }
 
 /* --- where a path stands in the text --- */
@@ -165,7 +165,7 @@ static void path_of(const struct config_value *v, struct strbuf *b)
 
 int config_error(const struct config_value *v, struct err *err, const char *fmt, ...)
 {
-	auto_strbuf struct strbuf path = { 0 };
+	auto_strbuf struct strbuf path = {0};
 	char why[sizeof(err->text)];
 	va_list ap;
 
@@ -184,7 +184,7 @@ const struct config_value *config_find(const struct config_text *t, struct confi
 
 	steps[0] = config_root(t);
 	for (size_t i = 0; i < n; i++) {
-		struct config_value next = { .text = t, .parent = at };
+		struct config_value next = {.text = t, .parent = at};
 
 		if (path[i][0] == '[') {
 			next.index = strtoul(path[i] + 1, NULL, 10);
@@ -316,7 +316,7 @@ int config_duration(const struct config_value *v, void *out, const void *arg, st
 	static const struct {
 		const char *suffix;
 		unsigned int ms;
-	} units[] = { { "ms", 1 }, { "s", 1000 }, { "m", 60000 } };
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
 	const struct config_bounds *bounds = arg;
 	const char *s;
 	unsigned long long n;
@@ -329,7 +329,8 @@ int config_duration(const struct config_value *v, void *out, const void *arg, st
 	for (size_t i = 0; s[0] >= '0' && s[0] <= '9' && i < array_len(units); i++) {
 		if (strcmp(end, units[i].suffix) != 0)
 			continue;
-		if (n > UINT32_MAX || n * units[i].ms < bounds->min || n * units[i].ms > bounds->max)
+		if (n > UINT32_MAX || n * units[i].ms < bounds->min ||
+		    n * units[i].ms > bounds->max)
 			return config_error(v, err, "\"%.30s\" is not within %ums to %ums", s,
 					    bounds->min, bounds->max);
 		*(unsigned int *)out = (unsigned int)n * units[i].ms;
@@ -365,15 +366,15 @@ int config_label(const struct config_value *v, void *out, const void *arg, struc
 	n = strlen(s);
 	if (n > max || strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != n || s[0] == '-' ||
 	    s[n - 1] == '-')
-		return config_error(v, err, "\"%.60s\" is not a name of up to %u of a-z, 0-9 and '-'",
-				    s, max);
+		return config_error(
+			v, err, "\"%.60s\" is not a name of up to %u of a-z, 0-9 and '-'", s, max);
 	return config_string(v, out, NULL, err);
 }
 
 int config_enum(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
 	const char *const *names = arg;
-	auto_strbuf struct strbuf known = { 0 };
+	auto_strbuf struct strbuf known = {0};
 	const char *s;
 	int r = want_string(v, &s, err);
 
@@ -397,9 +398,8 @@ int config_object(const struct config_value *v, void *out, const void *arg, stru
 
 	if (!json_is_object(v->json))
 		return config_error(v, err, "must be an object");
-	json_object_foreach(v->json, key, json)
-	{
-		struct config_value child = { v->text, v, key, 0, json };
+	json_object_foreach (v->json, key, json) {
+		struct config_value child = {v->text, v, key, 0, json};
 		const struct config_field *field = NULL;
 		int r;
 
@@ -435,7 +435,7 @@ int config_list(const struct config_value *v, void *out, const void *arg, struct
 	array->items = xcalloc(n, list->item_size);
 	array->n = n;
 	for (size_t i = 0; i < n; i++) {
-		struct config_value child = { v->text, v, NULL, i, json_array_get(v->json, i) };
+		struct config_value child = {v->text, v, NULL, i, json_array_get(v->json, i)};
 		char *item = (char *)array->items + i * list->item_size;
 		int r;
 

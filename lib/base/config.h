@@ -49,8 +49,8 @@ struct config_value config_root(const struct config_text *t);
 int config_error(const struct config_value *v, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Decodes `v` to `out`, whose type belongs to the decoder. `arg` is the field's. On failure -EINVAL;
- * what was allocated so far hangs on the struct being filled and is freed by its owner. */
+/* Decodes `v` to `out`, whose type belongs to the decoder. `arg` is the field's. On failure
+ * -EINVAL; what was allocated so far hangs on the struct being filled and is freed by its owner. */
 typedef int config_decode_fn(const struct config_value *v, void *out, const void *arg,
 			     struct err *err);
 
@@ -65,12 +65,18 @@ struct config_field {
 /* A field that is accepted and ignored, e.g. another tool's key. */
 int config_ignore(const struct config_value *v, void *out, const void *arg, struct err *err);
 
-int config_string(const struct config_value *v, void *out, const void *arg, struct err *err); /* char *, owned; non-empty */
-int config_bool(const struct config_value *v, void *out, const void *arg, struct err *err);   /* bool */
-int config_addr(const struct config_value *v, void *out, const void *arg, struct err *err);   /* struct addr */
-int config_prefix(const struct config_value *v, void *out, const void *arg, struct err *err); /* struct prefix */
-int config_range(const struct config_value *v, void *out, const void *arg, struct err *err);  /* struct addr_range */
-int config_mac(const struct config_value *v, void *out, const void *arg, struct err *err);    /* struct mac */
+int config_string(const struct config_value *v, void *out, const void *arg,
+		  struct err *err); /* char *, owned; non-empty */
+int config_bool(const struct config_value *v, void *out, const void *arg,
+		struct err *err); /* bool */
+int config_addr(const struct config_value *v, void *out, const void *arg,
+		struct err *err); /* struct addr */
+int config_prefix(const struct config_value *v, void *out, const void *arg,
+		  struct err *err); /* struct prefix */
+int config_range(const struct config_value *v, void *out, const void *arg,
+		 struct err *err); /* struct addr_range */
+int config_mac(const struct config_value *v, void *out, const void *arg,
+	       struct err *err); /* struct mac */
 
 /* unsigned int within the bounds of `arg` (struct config_bounds). */
 struct config_bounds {
@@ -102,7 +108,7 @@ struct config_list {
 	config_decode_fn *decode;
 	const void *arg;
 	size_t item_size;
-	size_t max; /* more elements than this are refused */
+	size_t max;		  /* more elements than this are refused */
 	void (*init)(void *item); /* sets defaults of a zeroed element; may be NULL */
 };
 struct config_array {

@@ -33,22 +33,30 @@ static void usage(const char *program, const char *about, const char *default_co
 void daemon_options_parse(int argc, char **argv, const char *default_config, const char *about,
 			  struct daemon_options *ret)
 {
-	enum { OPT_CONFIG = 256, OPT_CHECK, OPT_ONCE, OPT_DRY_RUN, OPT_MODEL, OPT_DEBUG, OPT_VERSION };
+	enum {
+		OPT_CONFIG = 256,
+		OPT_CHECK,
+		OPT_ONCE,
+		OPT_DRY_RUN,
+		OPT_MODEL,
+		OPT_DEBUG,
+		OPT_VERSION
+	};
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, OPT_CONFIG },
-		{ "check", no_argument, NULL, OPT_CHECK },
-		{ "once", no_argument, NULL, OPT_ONCE },
-		{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
-		{ "model", required_argument, NULL, OPT_MODEL },
-		{ "debug", no_argument, NULL, OPT_DEBUG },
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
+		{"config", required_argument, NULL, OPT_CONFIG},
+		{"check", no_argument, NULL, OPT_CHECK},
+		{"once", no_argument, NULL, OPT_ONCE},
+		{"dry-run", no_argument, NULL, OPT_DRY_RUN},
+		{"model", required_argument, NULL, OPT_MODEL},
+		{"debug", no_argument, NULL, OPT_DEBUG},
+		{"version", no_argument, NULL, OPT_VERSION},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	const char *program = base_name(argv[0]);
 	int c;
 
-	*ret = (struct daemon_options){ .config = default_config };
+	*ret = (struct daemon_options){.config = default_config};
 	while ((c = getopt_long(argc, argv, "h", options, NULL)) != -1) {
 		switch (c) {
 		case OPT_CONFIG:

@@ -42,12 +42,12 @@ char *strbuf_steal(struct strbuf *b)
 {
 	char *s = b->s ? b->s : xstrdup("");
 
-	*b = (struct strbuf){ 0 };
+	*b = (struct strbuf){0};
 	return s;
 }
 
 void strbuf_free(struct strbuf *b)
 {
 	free(b->s);
-	*b = (struct strbuf){ 0 };
+	*b = (struct strbuf){0};
 }

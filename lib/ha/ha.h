@@ -8,9 +8,9 @@
  * holding's traffic until its state is there), which it opens in the `promoted` callback.
  *
  * Both daemons are children with PR_SET_PDEATHSIG: when the agent dies, by any signal, the kernel
- * ends keepalived by SIGTERM, which gives every address up with a priority-0 advertisement. An agent
- * that is gone is thus a planned hand-over. A daemon that ends by itself is started again with
- * backoff, and `demoted` is called for every holding meanwhile.
+ * ends keepalived by SIGTERM, which gives every address up with a priority-0 advertisement. An
+ * agent that is gone is thus a planned hand-over. A daemon that ends by itself is started again
+ * with backoff, and `demoted` is called for every holding meanwhile.
  */
 
 #include <event2/event.h>
@@ -34,16 +34,16 @@ struct ha_holding {
 };
 
 struct ha_config {
-	char router_id[64];	     /* shown in adverts' logs */
+	char router_id[64]; /* shown in adverts' logs */
 	char sync_interface[IFNAMSIZ];
-	struct addr sync_addr;	     /* own address on the sync network */
-	char track[IFNAMSIZ];	     /* a link whose loss gives all holdings up, or "" */
-	uint8_t group;		     /* pair number: multicast group and port of conntrackd */
+	struct addr sync_addr; /* own address on the sync network */
+	char track[IFNAMSIZ];  /* a link whose loss gives all holdings up, or "" */
+	uint8_t group;	       /* pair number: multicast group and port of conntrackd */
 	const struct ha_holding *holdings;
 	size_t n_holdings;
-	const struct addr *ignore;   /* addresses whose flows are not replicated */
+	const struct addr *ignore; /* addresses whose flows are not replicated */
 	size_t n_ignore;
-	unsigned int advert_ms;	     /* 100 */
+	unsigned int advert_ms;	      /* 100 */
 	unsigned int preempt_delay_s; /* 0: never take a holding from a living peer */
 };
 

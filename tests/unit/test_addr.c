@@ -1,0 +1,182 @@
+#include "test.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+#include "cleanup.h"
+
+static struct addr addr(const char *s)
+{
+	struct addr a;
+
+	assert_int_equal(addr_parse(s, &a), 0);
+	return a;
+}
+
+static struct prefix prefix(const char *s)
+{
+	struct prefix p;
+
+	assert_int_equal(prefix_parse(s, &p), 0);
+	return p;
+}
+
+static void test_parse(void **state)
+{
+	static const char *const good[] = {"0.0.0.0/0", "10.0.0.5/24", "2000::/3", "::/0",
+					   "fe80::1/128"};
+	static const char *const bad[] = {"",
+					  "10.0.0.1/33",
+					  "10.0.0.1/",
+					  "10.0.0.1/-1",
+					  "10.0.0/8",
+					  "::/129",
+					  "10.0.0.1/1 ",
+					  " 10.0.0.1",
+					  "10.0.0.1/1x",
+					  "/8",
+					  "10.0.0.1/0008",
+					  "1.2.3.4.5"};
+	static const char *const bad_ranges[] = {"10.0.0.2-10.0.0.1", "10.0.0.1-::1", "-",
+						 "10.0.0.1-", "10.0.0.1-10.0.0.2-10.0.0.3"};
+	char buf[PREFIX_STRLEN], rbuf[RANGE_STRLEN];
+	struct addr_range r;
+	struct prefix p;
+
+	for (size_t i = 0; i < array_len(good); i++) {
+		p = prefix(good[i]);
+		assert_string_equal(prefix_format(&p, buf), good[i]);
+	}
+	for (size_t i = 0; i < array_len(bad); i++)
+		assert_int_equal(prefix_parse(bad[i], &p), -EINVAL);
+	for (size_t i = 0; i < array_len(bad_ranges); i++)
+		assert_int_equal(addr_range_parse(bad_ranges[i], &r), -EINVAL);
+	assert_int_equal(addr_range_parse("192.168.50.248-192.168.50.254", &r), 0);
+	assert_int_equal(addr_range_size(&r), 7);
+	assert_string_equal(addr_range_format(&r, rbuf), "192.168.50.248-192.168.50.254");
+}
+
+static void test_arithmetic(void **state)
+{
+	struct addr a = addr("10.0.0.255"), b = addr("2001:db8::ffff:ffff:ffff:ffff"), c;
+	struct addr_range all = {addr("::"), addr("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff")};
+
+	c = addr_add(&a, 1);
+	assert_true(addr_equal(&c, &(struct addr){AF_INET, {10, 0, 1, 0}}));
+	c = addr_add(&c, -1);
+	assert_true(addr_equal(&c, &a));
+	c = addr_add(&b, 1);
+	assert_true(addr_equal(&c, &(struct addr){AF_INET6, {0x20, 1, 0xd, 0xb8, 0, 0, 0, 1}}));
+	assert_int_equal(addr_distance(&b, &c), 1);
+	assert_true(addr_range_size(&all) == UINT64_MAX);
+	a = addr("10.0.0.1");
+	c = addr("10.1.0.0");
+	assert_int_equal(addr_distance(&a, &c), 65535);
+}
+
+static void test_mac(void **state)
+{
+	struct addr a = addr("192.168.50.240");
+	struct mac m = mac_from_addr(&a), n;
+	char buf[MAC_STRLEN];
+
+	assert_string_equal(mac_format(&m, buf), "02:bb:c0:a8:32:f0");
+	assert_int_equal(mac_parse("02:BB:c0:a8:32:f0", &n), 0);
+	assert_true(mac_equal(&m, &n));
+	assert_int_equal(mac_parse("02:bb:c0:a8:32", &n), -EINVAL);
+	assert_int_equal(mac_parse("02:bb:c0:a8:32:fg", &n), -EINVAL);
+	assert_int_equal(mac_parse("02-bb-c0-a8-32-f0", &n), -EINVAL);
+}
+
+/* The default plan's split, as the design gives it. */
+static void test_default_split(void **state)
+{
+	static const char *const expected[] = {"0.0.0.0/5",  "8.0.0.0/7",  "11.0.0.0/8",
+					       "12.0.0.0/6", "16.0.0.0/4", "32.0.0.0/3",
+					       "64.0.0.0/2", "128.0.0.0/1"};
+	struct prefix all = prefix("0.0.0.0/0"), intranet = prefix("10.0.0.0/8");
+	auto_free struct prefix *list = NULL;
+	char buf[PREFIX_STRLEN];
+	size_t n = prefix_complement(&all, &intranet, 1, &list);
+
+	assert_int_equal(n, array_len(expected));
+	for (size_t i = 0; i < n; i++)
+		assert_string_equal(prefix_format(&list[i], buf), expected[i]);
+}
+
+static bool covered(const struct prefix *list, size_t n, const struct addr *a)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (prefix_contains(&list[i], a))
+			return true;
+	}
+	return false;
+}
+
+/* Two prefixes that are the halves of one could be replaced by it: then the list is not minimal. */
+static bool has_siblings(const struct prefix *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = 0; j < n; j++) {
+			struct prefix parent = list[i];
+
+			if (i == j || list[i].len != list[j].len || !list[i].len)
+				continue;
+			parent.len--;
+			if (prefix_contains(&parent, &list[j].addr))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Against a brute-force oracle: in a space of 256 addresses (the last byte), for both families,
+ * each address is covered by exactly one prefix of the complement or by an excluded one. */
+static void complement_matches(const char *within, size_t last, unsigned int seed)
+{
+	struct prefix space = prefix(within), exclude[6];
+	auto_free struct prefix *list = NULL;
+	size_t n_exclude, n;
+
+	srand(seed);
+	n_exclude = (size_t)rand() % 7;
+	for (size_t i = 0; i < n_exclude; i++) {
+		exclude[i] = space;
+		exclude[i].len = (uint8_t)(space.len + rand() % 9);
+		exclude[i].addr.bytes[last] = (uint8_t)rand();
+	}
+	n = prefix_complement(&space, exclude, n_exclude, &list);
+	assert_false(has_siblings(list, n));
+	for (unsigned int v = 0; v < 256; v++) {
+		struct addr a = space.addr;
+		size_t hits = 0;
+
+		a.bytes[last] = (uint8_t)v;
+		for (size_t i = 0; i < n; i++)
+			hits += prefix_contains(&list[i], &a);
+		assert_int_equal(hits, covered(exclude, n_exclude, &a) ? 0 : 1);
+	}
+}
+
+static void test_complement_property(void **state)
+{
+	for (unsigned int seed = 1; seed <= 2000; seed++) {
+		complement_matches("192.0.2.0/24", 3, seed);
+		complement_matches("2001:db8::ab00/120", 15, seed);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),
+		cmocka_unit_test(test_arithmetic),
+		cmocka_unit_test(test_mac),
+		cmocka_unit_test(test_default_split),
+		cmocka_unit_test(test_complement_property),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
