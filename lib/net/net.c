@@ -1,0 +1,120 @@
+/* An open namespace: its sockets, its interface names, its sysctls. */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "mem.h"
+
+static int open_namespaces(const char *netns, struct net *net, struct err *err)
+{
+	net->underlay = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	if (net->underlay < 0)
+		return err_errno(err, -errno, "/proc/thread-self/ns/net");
+	net->netns = netns ? open(netns, O_RDONLY | O_CLOEXEC)
+			   : fcntl(net->underlay, F_DUPFD_CLOEXEC, 0);
+	if (net->netns < 0)
+		return err_errno(err, -errno, "%s", netns ? netns : "network namespace");
+	return 0;
+}
+
+int net_open(const char *netns, struct net **ret, struct err *err)
+{
+	auto_net struct net *net = xcalloc(1, sizeof(*net));
+	int r;
+
+	net->netns = net->underlay = -1;
+	r = open_namespaces(netns, net, err);
+	if (r == 0)
+		r = net_socket(NETLINK_ROUTE, net->underlay, &net->rtnl_underlay, err);
+	if (r == 0)
+		r = net_socket(NETLINK_ROUTE, net->netns, &net->rtnl, err);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(net);
+	return 0;
+}
+
+void net_close(struct net *net)
+{
+	if (net->nft)
+		net->nft_free(net->nft);
+	nl_sockp(&net->genl);
+	nl_sockp(&net->rtnl);
+	nl_sockp(&net->rtnl_underlay);
+	cleanup_close(&net->netns);
+	cleanup_close(&net->underlay);
+	free(net);
+}
+
+/* Any socket answers these, in its own namespace, without a dump (net/core/dev_ioctl.c). */
+unsigned int net_ifindex(const struct net *net, const char *name)
+{
+	struct ifreq req = {0};
+
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", name);
+	if (ioctl(nl_socket_get_fd(net->rtnl), SIOCGIFINDEX, &req) < 0)
+		return 0;
+	return (unsigned int)req.ifr_ifindex;
+}
+
+void net_ifname(const struct net *net, unsigned int index, char name[static IFNAMSIZ])
+{
+	struct ifreq req = {.ifr_ifindex = (int)index};
+
+	name[0] = '\0';
+	if (index && ioctl(nl_socket_get_fd(net->rtnl), SIOCGIFNAME, &req) == 0)
+		memcpy(name, req.ifr_name, IFNAMSIZ);
+}
+
+/* --- sysctls --- */
+
+/* "net.ipv4.ip_forward" and, where a part has a dot (an interface eth0.5),
+ * "net/ipv4/conf/eth0.5/…", as sysctl(8) reads them. */
+static char *sysctl_path(const char *key)
+{
+	char *path = xasprintf("/proc/sys/%s", key);
+
+	for (char *p = path; *p && !strchr(key, '/'); p++) {
+		if (*p == '.')
+			*p = '/';
+	}
+	return path;
+}
+
+/* A value that is right already is not written: /proc/sys may be read-only here. */
+static bool sysctl_is(int fd, const char *value)
+{
+	char buf[256];
+	ssize_t n = pread(fd, buf, sizeof(buf) - 1, 0);
+
+	if (n < 0)
+		return false;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return !strcmp(buf, value);
+}
+
+int net_sysctl(struct net *net, const char *key, const char *value, struct err *err)
+{
+	auto_free char *path = sysctl_path(key);
+	auto_netns int saved = -1;
+	auto_close int fd = -1;
+	int r = netns_enter(net->netns, &saved,
+			    err); /* /proc/sys/net shows the opener's namespace */
+
+	if (r < 0)
+		return r;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0 && sysctl_is(fd, value))
+		return 0;
+	cleanup_close(&fd);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, value, strlen(value)) < 0)
+		return err_errno(err, -errno, "sysctl %s = %s", key, value);
+	return 0;
+}
