@@ -112,7 +112,26 @@ $(B)/unit/$(1): tests/unit/$(1).c $(if $(call unit_room,$(1)),$(call archive,$(c
 endef
 $(foreach unit,$(UNITS),$(eval $(call unit_rules,$(unit))))
 
-.PHONY: check
+# tests/fuzz/fuzz_X.c is a libFuzzer program with its corpus in tests/fuzz/corpus/X; like a unit test,
+# fuzz_ROOM_SUBJECT.c sees that room's headers. Everything below it is built with clang and -fsanitize.
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+fuzz_room = $(firstword $(foreach r,$(TEST_ROOMS),$(if $(filter fuzz_$(subst -,_,$(r))_%,$(1)),$(r))))
+
+.PHONY: fuzzers
+fuzzers: $(addprefix $(B)/fuzz/,$(FUZZERS))
+
+define fuzz_rules
+$(B)/fuzz/$(1): tests/fuzz/$(1).c $(if $(call fuzz_room,$(1)),$(call archive,$(call fuzz_room,$(1)))) $(LIB_ARCHIVES)
+	@mkdir -p $$(@D)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(UNIT_MAY) $(call fuzz_room,$(1))) -fsanitize=fuzzer -MMD -MP -o $$@ $$^ $$(LIBS)
+endef
+$(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rules,$(fuzzer))))
+
+.PHONY: check lint
+lint: ## analyzers (gcc -fanalyzer, clang-tidy, cppcheck) and a fuzz smoke over every parser
+	@hack/deps
+	@hack/lint
+
 check: ## units, golden files, refused configurations, style: seconds
 	@hack/deps
 	@hack/check
