@@ -61,6 +61,9 @@ const char *ha_state_name(enum ha_state state);
 struct ha_callbacks {
 	void (*promoted)(size_t index, void *data); /* MASTER: restore state, open the gate */
 	void (*demoted)(size_t index, void *data);  /* anything else: shut the gate */
+	/* May be NULL: "keepalived" or "conntrackd" ended by itself, with this exit code (-SIGNAL),
+	 * and is started again after `retry_ms`. */
+	void (*daemon_ended)(const char *name, int status, unsigned int retry_ms, void *data);
 	void *data;
 };
 
@@ -79,7 +82,8 @@ bool ha_in_sync(const struct ha *ha);
 
 /* Planned hand-over: ends keepalived (priority 0, the peer takes over), waits `linger_ms` so that
  * packets on their way still find the data plane and conntrackd sends what it holds, then ends
- * conntrackd and calls `done`. */
+ * conntrackd and calls `done`. No other callback is called meanwhile: the gates stay open until the
+ * agent shuts them in `done`. */
 void ha_stop(struct ha *ha, unsigned int linger_ms, void (*done)(void *data), void *data);
 
 /* Frees it; ends what still runs at once. */
