@@ -120,6 +120,9 @@ void netns_leave(const int *saved);
 /* Index of an interface in the managed namespace by name; 0 where there is none. */
 unsigned int net_ifindex(const struct net *net, const char *name);
 
+/* net_sysctl() in the namespace that the calling thread is in. */
+int sysctl_write(const char *key, const char *value, struct err *err);
+
 /* Its name by index; "" where there is none. */
 void net_ifname(const struct net *net, unsigned int index, char name[static IFNAMSIZ]);
 

@@ -99,17 +99,11 @@ static bool sysctl_is(int fd, const char *value)
 	return !strcmp(buf, value);
 }
 
-int net_sysctl(struct net *net, const char *key, const char *value, struct err *err)
+int sysctl_write(const char *key, const char *value, struct err *err)
 {
 	auto_free char *path = sysctl_path(key);
-	auto_netns int saved = -1;
-	auto_close int fd = -1;
-	int r = netns_enter(net->netns, &saved,
-			    err); /* /proc/sys/net shows the opener's namespace */
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (r < 0)
-		return r;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0 && sysctl_is(fd, value))
 		return 0;
 	cleanup_close(&fd);
@@ -117,4 +111,12 @@ int net_sysctl(struct net *net, const char *key, const char *value, struct err *
 	if (fd < 0 || write(fd, value, strlen(value)) < 0)
 		return err_errno(err, -errno, "sysctl %s = %s", key, value);
 	return 0;
+}
+
+int net_sysctl(struct net *net, const char *key, const char *value, struct err *err)
+{
+	auto_netns int saved = -1; /* /proc/sys/net shows the opener's namespace */
+	int r = netns_enter(net->netns, &saved, err);
+
+	return r < 0 ? r : sysctl_write(key, value, err);
 }

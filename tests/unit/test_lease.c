@@ -1,8 +1,5 @@
 /* The lease table: who gets which address, and that no process, however it dies, breaks it. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "test.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,65 @@
+#pragma once
+/* A pod's interface on a bridge of ours: a veth pair from the pod's network namespace to the
+ * namespace of the bridge, with its address, routes and sysctls. What the CNI plugin does, once a
+ * pod, without looking at any other: no dump, three system calls to the kernel's network
+ * configuration.
+ */
+
+#include "object.h"
+
+/* A route in the pod. A unicast route needs `via` and goes by the interface; an unreachable one is
+ * nobody's and outlives it. */
+struct attach_route {
+	struct prefix dst;
+	enum route_type type; /* ROUTE_UNICAST, ROUTE_UNREACHABLE */
+	struct addr via;
+	unsigned int metric; /* 0: the kernel's */
+	bool made;	     /* by attach_configure(), hence to be undone */
+};
+
+struct attachment {
+	int bridge_netns; /* descriptors, not owned */
+	int pod_netns;
+	char bridge[IFNAMSIZ];
+	char port[IFNAMSIZ]; /* the bridge's end; attach_port_name() */
+	char alias[OBJECT_ALIAS_MAX];
+	char ifname[IFNAMSIZ];	     /* the pod's end */
+	struct mac mac;		     /* of the pod's end */
+	unsigned int mtu;	     /* bytes; 0: the bridge's, filled in by attach_create() */
+	struct prefix addr;	     /* family AF_UNSPEC: none */
+	struct attach_route *routes; /* owned; attachment_clear() */
+	size_t n_routes;
+	bool created;
+};
+
+void attachment_clear(struct attachment *a);
+#define auto_attachment __attribute__((cleanup(attachment_clear)))
+
+/* Fills port name and alias for the interface of a container. The name is a hash, since it has 15
+ * bytes; the alias says all and proves that a port is ours. */
+void attach_name(struct attachment *a, const char *container_id, const char *ifname);
+
+/* Makes the pair with one request: the bridge's end is named, up and a port at once, the pod's has
+ * its final name, MAC address and MTU and is down. Then the alias, in the same system call. -EEXIST
+ * where either name is taken, -ENODEV where the bridge is missing. On failure nothing is left. */
+int attach_create(struct attachment *a, struct err *err);
+
+/* Address, unreachable routes, link up, unicast routes, in this order. An unreachable route that
+ * exists already is as good as made; where the kernel has no IPv6 its IPv6 routes are left out. On
+ * failure attach_undo() takes back what was made. */
+int attach_configure(struct attachment *a, struct err *err);
+
+/* Deletes all that was made so far: the routes that would stay, and the pair. As much as can be. */
+void attach_undo(struct attachment *a);
+
+/* Deletes the pair by its port where that carries our alias; 0 also where it is gone already. */
+int attach_delete(const struct attachment *a, struct err *err);
+
+/* A key as sysctl(8) writes it with slashes: "net/ipv4/ip_forward". */
+struct attach_sysctl {
+	char key[64];
+	char value[8];
+};
+
+/* Writes them in the namespace, in order, to the first failure. */
+int attach_sysctls(int netns_fd, const struct attach_sysctl *list, size_t n, struct err *err);
