@@ -17,7 +17,7 @@ struct wg_key {
 
 struct wg_peer {
 	struct wg_key public_key;
-	struct wg_key preshared_key; /* all zero: none */
+	struct wg_key preshared_key;	  /* all zero: none */
 	struct sockaddr_storage endpoint; /* ss_family 0: leave as it is */
 	unsigned int keepalive;		  /* seconds, 0: off */
 	struct prefix *allowed_ips;	  /* owned */
@@ -30,7 +30,7 @@ struct wg_peer {
 struct wg_device {
 	char name[IFNAMSIZ];
 	struct wg_key private_key;
-	uint16_t listen_port; /* 0: the kernel's choice */
+	uint16_t listen_port; /* 0: the kernel's choice, equal to any */
 	uint32_t fwmark;
 	struct wg_peer *peers; /* owned */
 	size_t n_peers;
@@ -40,15 +40,15 @@ struct wg_device {
 void wg_device_clear(struct wg_device *dev);
 #define auto_wg_device __attribute__((cleanup(wg_device_clear)))
 
-/* Makes the device's configuration equal to `dev`: peers not named are removed. A large peer list is
- * sent in several messages. */
+/* Makes the device's configuration equal to `dev`: peers not named are removed. A large peer list
+ * is sent in several messages. */
 int wg_device_set(struct net *net, const struct wg_device *dev, struct err *err);
 
 /* Reads it back, with handshakes and counters. */
 int wg_device_get(struct net *net, const char *name, struct wg_device *ret, struct err *err);
 
-/* Same private key, port, mark, peers (keys, allowed addresses, keepalive; endpoints roam and are not
- * compared). */
+/* Same private key, port, mark, peers (keys, allowed addresses, keepalive; endpoints roam and are
+ * not compared). */
 bool wg_device_equal(const struct wg_device *a, const struct wg_device *b);
 
 /* Base64 of 32 bytes, as wg-quick files write keys. 0 or -EINVAL. Constant time. */
