@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 
 #include "addr.h"
@@ -390,6 +391,45 @@ int config_enum(const struct config_value *v, void *out, const void *arg, struct
 	return config_error(v, err, "\"%.60s\" is none of %s", s, strbuf_text(&known));
 }
 
+/* The member that a field of a lenient object means, as it is spelt there; NULL where there is
+ * none. */
+static json_t *find_lenient(json_t *object, const char *wanted, const char **ret_key)
+{
+	json_t *found = json_object_get(object, wanted), *json;
+	const char *key;
+
+	*ret_key = wanted;
+	if (found)
+		return json_is_null(found) ? NULL : found;
+	json_object_foreach (object, key, json) {
+		if (strcasecmp(key, wanted) != 0 || json_is_null(json))
+			continue;
+		*ret_key = key;
+		found = json;
+	}
+	return found;
+}
+
+static int config_object_lenient(const struct config_value *v, void *out,
+				 const struct config_object *object, struct err *err)
+{
+	for (size_t i = 0; i < object->n_fields; i++) {
+		const struct config_field *field = &object->fields[i];
+		struct config_value child = {.text = v->text, .parent = v};
+		int r;
+
+		child.json = find_lenient(v->json, field->key, &child.key);
+		if (!child.json && field->required)
+			return config_error(v, err, "key \"%s\" is missing", field->key);
+		if (!child.json)
+			continue;
+		r = field->decode(&child, (char *)out + field->offset, field->arg, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 int config_object(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
 	const struct config_object *object = arg;
@@ -398,6 +438,8 @@ int config_object(const struct config_value *v, void *out, const void *arg, stru
 
 	if (!json_is_object(v->json))
 		return config_error(v, err, "must be an object");
+	if (object->lenient)
+		return config_object_lenient(v, out, object, err);
 	json_object_foreach (v->json, key, json) {
 		struct config_value child = {v->text, v, key, 0, json};
 		const struct config_field *field = NULL;

@@ -100,6 +100,9 @@ int config_enum(const struct config_value *v, void *out, const void *arg, struct
 struct config_object {
 	const struct config_field *fields;
 	size_t n_fields;
+	/* As CNI reads JSON: keys match without regard to case (the exact spelling first), null
+	 * stands for an absent key, unknown keys are somebody else's. */
+	bool lenient;
 };
 int config_object(const struct config_value *v, void *out, const void *arg, struct err *err);
 
