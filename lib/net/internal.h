@@ -83,6 +83,9 @@ struct net_ack {
 	char text[128];
 };
 
+/* Puts it into `err` as "strerror (kernel: sentence)"; returns its code. */
+int net_ack_error(const struct net_ack *ack, struct err *err);
+
 /* At most this many requests in one net_talk_batch(): their acknowledgements must fit the socket.
  */
 #define NET_BATCH_MAX 128

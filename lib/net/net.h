@@ -26,39 +26,41 @@ static inline void net_closep(struct net **net)
 		net_close(*net);
 }
 
-/* Makes a named network namespace under /run/netns, or adopts the one that is there; its loopback is
- * set up. Returns 0 or -errno. */
+/* Makes a named network namespace under /run/netns, or adopts the one that is there; its loopback
+ * is set up. Returns 0 or -errno. */
 int netns_ensure(const char *path, struct err *err);
 
-/* Appends to `ret` what the kernel has of the kinds and places that matter for `wanted`: each wanted
- * link and all links of ours, addresses and FDB entries on them, all routes and rules of our protocol
- * and those that share the identity of a wanted one, IPVS services and destinations with a wanted
- * mark. Dumps: for start-up and the periodic check, not for a hot path. */
+/* Appends to `ret` what the kernel has of the kinds and places that matter for `wanted`: each
+ * wanted link and all links of ours, addresses and FDB entries on them, all routes and rules of our
+ * protocol and those that share the identity of a wanted one, IPVS services and destinations with a
+ * wanted mark. Dumps: for start-up and the periodic check, not for a hot path. */
 int net_observe(struct net *net, const struct object_list *wanted, struct object_list *ret,
 		struct err *err);
 
-/* Carries out a plan, all it can of it: a step that fails is reported through `failed` (may be NULL)
- * and the others are still tried, except those that depend on a link that could not be made. Returns
- * 0, or the first error. Objects "already there" or "already gone" are success. Consecutive steps are
- * sent as one batch where the kernel allows it. */
+/* Carries out a plan, all it can of it: a step that fails is reported through `failed` (may be
+ * NULL) and the others are still tried, except those that depend on a link that could not be made.
+ * Returns 0, or the first error. Objects "already there" or "already gone" are success. Consecutive
+ * steps are sent as one batch where the kernel allows it. */
 typedef void net_failed_fn(const struct plan_step *step, const struct err *err, void *data);
 int net_apply(struct net *net, const struct plan *plan, net_failed_fn *failed, void *data,
 	      struct err *err);
 
-/* observe + plan + apply against `wanted`: the reconciliation of a daemon. Where `actual` is not NULL
- * it is replaced by what is there afterwards, for use with net_update(). */
+/* observe + plan + apply against `wanted`: the reconciliation of a daemon. Where `actual` is not
+ * NULL it is replaced by what is there afterwards, for use with net_update(). */
 int net_reconcile(struct net *net, const struct object_list *wanted, struct object_list *actual,
 		  net_failed_fn *failed, void *data, struct err *err);
 
-/* The hot path: plan against the remembered `actual`, without looking at the kernel; apply; remember. */
+/* The hot path: plan against the remembered `actual`, without looking at the kernel; apply;
+ * remember. */
 int net_update(struct net *net, const struct object_list *wanted, struct object_list *actual,
 	       net_failed_fn *failed, void *data, struct err *err);
 
-/* Applies nftables commands as one transaction (libnftables buffer: all or nothing) in the namespace.
- * `text` is a script as for `nft -f`. */
+/* Applies nftables commands as one transaction (libnftables buffer: all or nothing) in the
+ * namespace. `text` is a script as for `nft -f`. */
 int net_nft(struct net *net, const char *text, struct err *err);
 
-/* IPv4/IPv6 addresses of an interface; *ret owned by the caller. -ENODEV where it does not exist. */
+/* IPv4/IPv6 addresses of an interface; *ret owned by the caller. -ENODEV where it does not exist.
+ */
 int net_link_addresses(struct net *net, const char *name, struct prefix **ret, size_t *n,
 		       struct err *err);
 

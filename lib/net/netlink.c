@@ -201,7 +201,7 @@ static void ack_decode(struct nlmsghdr *hdr, struct net_ack *ack)
 			 (const char *)nla_data(tb[NLMSGERR_ATTR_MSG]));
 }
 
-static int ack_error(const struct net_ack *ack, struct err *err)
+int net_ack_error(const struct net_ack *ack, struct err *err)
 {
 	if (!ack->code)
 		return 0;
@@ -272,7 +272,7 @@ int net_talk(struct nl_sock *sk, struct nl_msg *msg, struct err *err)
 	struct net_ack ack;
 	int r = net_talk_batch(sk, &msg, 1, &ack, err);
 
-	return r < 0 ? r : ack_error(&ack, err);
+	return r < 0 ? r : net_ack_error(&ack, err);
 }
 
 /* An answer as it arrived: whole netlink messages one after the other. */
@@ -323,7 +323,7 @@ static int answer_receive(struct nl_sock *sk, struct nl_msg *msg, struct answer 
 		if (got < 0)
 			return (int)got;
 	} while (!answer_take(a, buf, (int)got, nlmsg_hdr(msg)->nlmsg_seq));
-	return ack_error(&a->end, err);
+	return net_ack_error(&a->end, err);
 }
 
 int net_query(struct nl_sock *sk, struct nl_msg *msg, net_answer_fn *fn, void *data,

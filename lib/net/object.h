@@ -2,13 +2,14 @@
 /* Kernel objects as values: what a daemon wants, what it saw, and what it must do about it.
  *
  * Each kind is described once, by a table of fields. Printing, decoding from JSON (--model),
- * identity and equality all walk that table, so that a new attribute is one line. Pure: nothing here
- * touches a descriptor.
+ * identity and equality all walk that table, so that a new attribute is one line. Pure: nothing
+ * here touches a descriptor.
  *
  * Ownership: an object that the kernel shows is ours when it carries our mark: link alias
- * "byway…", route and rule protocol OBJECT_PROTOCOL, addresses and FDB entries on a link of ours,
- * an nftables table or IPVS service of the name or mark we use. What is not ours is never changed:
- * where it stands in the way of a wanted object, the plan says `foreign`.
+ * "byway…", protocol OBJECT_PROTOCOL of routes, rules and (from Linux 5.18) addresses, permanent
+ * FDB entries on a link of ours, an IPVS service of the mark we use. What is not ours is never
+ * changed: where it stands in the way of a wanted object, the plan says `foreign`. So an address
+ * that keepalived put on a link of ours stays, and one that is wanted is satisfied by anybody's.
  */
 
 #include <net/if.h>
@@ -21,7 +22,7 @@
 #include "err.h"
 #include "strbuf.h"
 
-/* rtm_protocol and FRA_PROTOCOL of all routes and rules of Byway (rtnetlink.h leaves it free). */
+/* rtm_protocol, FRA_PROTOCOL, IFA_PROTO of all that is Byway's (rtnetlink.h leaves it free). */
 #define OBJECT_PROTOCOL 187
 
 #define OBJECT_ALIAS_MAX 256
@@ -37,7 +38,7 @@ enum object_kind {
 };
 
 enum link_kind {
-	LINK_ANY, /* exists already (a pod's net1, lo): only MTU and state are managed; never deleted */
+	LINK_ANY, /* exists already (a pod's net1, lo): MTU and "up" are managed, never deleted */
 	LINK_BRIDGE,
 	LINK_VXLAN,
 	LINK_MACVLAN,
@@ -47,9 +48,9 @@ enum link_kind {
 struct link_object {
 	char name[IFNAMSIZ]; /* identity */
 	enum link_kind kind;
-	struct mac mac;	      /* zero: the kernel's */
-	unsigned int mtu;     /* bytes, 0: the kernel's */
-	bool up;
+	struct mac mac;	       /* zero: the kernel's */
+	unsigned int mtu;      /* bytes, 0: the kernel's */
+	bool up;	       /* false means down; for LINK_ANY: as it is */
 	char master[IFNAMSIZ]; /* bridge it is a port of, or "" */
 	char parent[IFNAMSIZ]; /* macvlan: the lower device (mode private) */
 	char alias[OBJECT_ALIAS_MAX];
@@ -68,7 +69,7 @@ enum route_type { ROUTE_UNICAST, ROUTE_LOCAL, ROUTE_UNREACHABLE };
 struct route_object {
 	unsigned int table;  /* identity */
 	struct prefix dst;   /* identity; 0.0.0.0/0 is the default route */
-	unsigned int metric; /* identity */
+	unsigned int metric; /* identity; not 0 with IPv6, where the kernel makes it 1024 */
 	enum route_type type;
 	struct addr via; /* none: on-link */
 	char dev[IFNAMSIZ];
@@ -77,9 +78,9 @@ struct route_object {
 };
 
 struct rule_object {
-	unsigned int pref; /* identity */
+	unsigned int pref; /* identity, together with the family: rule_family() */
 	char iif[IFNAMSIZ], oif[IFNAMSIZ];
-	struct prefix from, to; /* family AF_UNSPEC: any */
+	struct prefix from, to; /* family AF_UNSPEC: any; `from ::/0` makes a rule an IPv6 one */
 	unsigned int fwmark;	/* 0: any */
 	unsigned int table;
 };
@@ -133,19 +134,28 @@ void object_list_append(struct object_list *list, const struct object *object);
 /* The object of the same kind and identity, or NULL. */
 const struct object *object_list_find(const struct object_list *list, const struct object *like);
 
-bool object_same(const struct object *a, const struct object *b);  /* kind and identity */
+bool object_same(const struct object *a, const struct object *b); /* kind and identity */
 
-/* Does `actual` satisfy `wanted`? Attributes that `wanted` leaves to the kernel (zero) match any. */
+/* AF_INET6 where one of the prefixes is IPv6, otherwise AF_INET. */
+sa_family_t rule_family(const struct rule_object *rule);
+
+/* The interface that an address, a route or an FDB entry is on; "" for others and for routes to
+ * nowhere. */
+const char *object_dev(const struct object *object);
+
+/* Does `actual` satisfy `wanted`? Attributes that `wanted` leaves to the kernel (zero) match any.
+ */
 bool object_satisfies(const struct object *actual, const struct object *wanted);
 
 /* May the kernel change `actual` into `wanted` in place? Otherwise it is deleted and created. */
 bool object_updatable(const struct object *actual, const struct object *wanted);
 
-/* One line: "link br-vpn kind bridge mac 02:… mtu 1420 up"; attributes that are zero are left out. */
+/* One line: "link br-vpn kind bridge mac 02:… mtu 1420 up"; attributes that are zero are left out.
+ */
 void object_print(const struct object *object, struct strbuf *b);
 
-/* config_decode_fn for a JSON object {"object":"route","table":100,"dst":"0.0.0.0/0",…} into a struct
- * object, with the keys that object_print() shows and "ours" (default true). */
+/* config_decode_fn for a JSON object {"object":"route","table":100,"dst":"0.0.0.0/0",…} into a
+ * struct object, with the keys that object_print() shows and "ours" (default true). */
 int object_decode(const struct config_value *v, void *out, const void *arg, struct err *err);
 
 /* config_decode_fn for a list of them into a struct object_list. */

@@ -17,7 +17,8 @@ struct plan_step {
 };
 
 struct plan {
-	struct plan_step *steps; /* deletions first, in reverse order of `actual`; then the rest in order of `wanted` */
+	struct plan_step *steps; /* deletions first, in reverse order of `actual`; then the rest in
+				    order of `wanted` */
 	size_t n, cap;
 };
 
@@ -28,7 +29,8 @@ void plan_free(struct plan *plan);
  * one that must be replaced appears as DELETE and CREATE. The deletion of a link swallows the
  * deletions of its addresses, routes and FDB entries, which the kernel does itself, and makes those
  * that are wanted CREATE. */
-void plan_make(const struct object_list *wanted, const struct object_list *actual, struct plan *ret);
+void plan_make(const struct object_list *wanted, const struct object_list *actual,
+	       struct plan *ret);
 
 /* True where applying it would change nothing. */
 bool plan_empty(const struct plan *plan);

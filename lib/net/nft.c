@@ -1,0 +1,48 @@
+/* nftables by libnftables: the text of a script, one transaction. */
+#include "internal.h"
+
+#include <errno.h>
+#include <nftables/libnftables.h>
+#include <stdio.h>
+#include <string.h>
+
+static void context_free(void *nft)
+{
+	nft_ctx_free(nft);
+}
+
+/* To be called in the namespace: the context opens its socket when it is made. */
+static int context_make(struct net *net, struct err *err)
+{
+	struct nft_ctx *nft = nft_ctx_new(NFT_CTX_DEFAULT);
+
+	if (!nft)
+		return err_errno(err, -ENOMEM, "nftables context");
+	if (nft_ctx_buffer_error(nft) || nft_ctx_buffer_output(nft)) {
+		nft_ctx_free(nft);
+		return err_errno(err, -ENOMEM, "nftables context");
+	}
+	net->nft = nft;
+	net->nft_free = context_free;
+	return 0;
+}
+
+int net_nft(struct net *net, const char *text, struct err *err)
+{
+	auto_netns int saved = -1;
+	int r = netns_enter(net->netns, &saved, err); /* `iif NAME` is looked up when it runs */
+
+	if (r == 0 && !net->nft)
+		r = context_make(net, err);
+	if (r < 0)
+		return r;
+	r = nft_run_cmd_from_buffer(net->nft, text);
+	nft_ctx_get_output_buffer(net->nft); /* empties it */
+	if (r != 0) {
+		const char *why = nft_ctx_get_error_buffer(net->nft);
+
+		/* Its first line tells; the others quote the script. */
+		return err_set(err, -EINVAL, "nftables: %.*s", (int)strcspn(why, "\n"), why);
+	}
+	return 0;
+}
