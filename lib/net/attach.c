@@ -360,3 +360,19 @@ int attach_sysctls(int netns_fd, const struct attach_sysctl *list, size_t n, str
 		r = sysctl_write(list[i].key, list[i].value, err);
 	return r;
 }
+
+int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err)
+{
+	auto_nl_sock struct nl_sock *sk = NULL;
+	struct ifreq req = {0};
+	int r = net_socket(NETLINK_ROUTE, netns_fd, &sk, err);
+
+	if (r < 0)
+		return r;
+	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", bridge);
+	if (ioctl(nl_socket_get_fd(sk), SIOCGIFFLAGS, &req) < 0)
+		return err_set(err, -ENODEV, "bridge %s is missing", bridge);
+	if (!(req.ifr_flags & IFF_UP))
+		return err_set(err, -ENETDOWN, "bridge %s is down", bridge);
+	return 0;
+}

@@ -55,6 +55,9 @@ void attach_undo(struct attachment *a);
 /* Deletes the pair by its port where that carries our alias; 0 also where it is gone already. */
 int attach_delete(const struct attachment *a, struct err *err);
 
+/* 0 where a bridge of that name is there and up, else -ENODEV or -ENETDOWN. */
+int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err);
+
 /* A key as sysctl(8) writes it with slashes: "net/ipv4/ip_forward". */
 struct attach_sysctl {
 	char key[64];

@@ -213,6 +213,16 @@ int lease_take(struct lease_table *t, const char *role, const char *container_id
 	return 0;
 }
 
+int lease_available(const struct lease_table *t, const char *role, struct err *err)
+{
+	uint32_t number = 0;
+	int r = find_role(t, role, &number, err);
+
+	if (r == 0 && slot_next(t, number, 0) == NO_SLOT)
+		r = error_full(t, number, err);
+	return r;
+}
+
 int lease_activate(struct lease_table *t, const struct addr *addr, struct err *err)
 {
 	uint32_t slot = lease_table_slot(t, addr);

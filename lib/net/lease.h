@@ -13,9 +13,9 @@
 #include "addr.h"
 #include "err.h"
 
-#define LEASE_OWNER_MAX	     129 /* container id */
-#define LEASE_ROLE_MAX	     16
-#define LEASE_DIR	     "/run/byway/leases"
+#define LEASE_OWNER_MAX 129 /* container id */
+#define LEASE_ROLE_MAX	16
+#define LEASE_DIR	"/run/byway/leases"
 
 enum lease_state { LEASE_FREE, LEASE_PENDING, LEASE_ACTIVE };
 
@@ -53,14 +53,18 @@ static inline void lease_closep(struct lease_table **table)
 int lease_ensure(const char *dir, const char *network, const struct lease_range *ranges, size_t n,
 		 struct err *err);
 
-/* Hands out an address of the role: the one this (pod uid, interface) had, else the next free one in
- * round-robin order; with `requested` (family set) exactly that one. `now` in seconds. The slot is
- * PENDING until lease_activate(). -ENOSPC names network, used and total; -EADDRINUSE; -ERANGE where
- * the requested address is not this node's; -EEXIST where (container id, interface) holds one. */
+/* Hands out an address of the role: the one this (pod uid, interface) had, else the next free one
+ * in round-robin order; with `requested` (family set) exactly that one. `now` in seconds. The slot
+ * is PENDING until lease_activate(). -ENOSPC names network, used and total; -EADDRINUSE; -ERANGE
+ * where the requested address is not this node's; -EEXIST where (container id, interface) holds
+ * one. */
 int lease_take(struct lease_table *table, const char *role, const char *container_id,
 	       const char *ifname, const char *pod_uid, const struct addr *requested, int64_t now,
 	       struct addr *ret, struct err *err);
 int lease_activate(struct lease_table *table, const struct addr *addr, struct err *err);
+
+/* 0 where lease_take() would find an address for the role, else -ENOSPC and its words. */
+int lease_available(const struct lease_table *table, const char *role, struct err *err);
 
 /* Frees what (container id, interface) holds; 0 also where it holds nothing. */
 int lease_release(struct lease_table *table, const char *container_id, const char *ifname,

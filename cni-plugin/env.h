@@ -1,0 +1,22 @@
+#pragma once
+/* The parameters that a runtime passes in the environment. */
+
+#include "cni.h"
+
+enum cni_verb { VERB_ADD, VERB_DEL, VERB_STATUS, VERB_VERSION };
+
+/* Strings point into the environment, pod_uid excepted. */
+struct cni_env {
+	enum cni_verb verb;
+	const char *container_id;
+	const char *ifname;
+	const char *netns; /* "" where the runtime gave none (DEL) */
+	char pod_uid[64];  /* of CNI_ARGS, "" where it is not there or too long to be one */
+};
+
+/* Where a variable comes from: getenv(), or a table in tests. */
+typedef char *env_get_fn(const char *name);
+
+/* Reads and checks what the verb needs; values that it does not need are not looked at. CNI_BAD_ENV
+ * names every variable that is missing. */
+enum cni_code env_load(env_get_fn *get, struct cni_env *ret, struct err *err);

@@ -1,0 +1,353 @@
+#include "netconf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "lease.h"
+#include "mem.h"
+
+#define DEFAULT_NETNS	 "/run/netns/byway"
+#define DEFAULT_INTRANET "10.0.0.0/8"
+#define INTRANET_MAX	 256
+
+/* The least an IPv4 host must take (RFC 791), and what the kernel takes at most. */
+#define MTU_MIN 68
+#define MTU_MAX 65535
+
+const char *const cni_version_names[CNI_VERSIONS] = {
+	[CNI_0_1_0] = "0.1.0", [CNI_0_2_0] = "0.2.0", [CNI_0_3_0] = "0.3.0", [CNI_0_3_1] = "0.3.1",
+	[CNI_0_4_0] = "0.4.0", [CNI_1_0_0] = "1.0.0", [CNI_1_1_0] = "1.1.0",
+};
+
+const char *const cni_role_names[] = {
+	[ROLE_CLIENT] = "client",
+	[ROLE_ROUTER] = "router",
+	[ROLE_GATEWAY] = "gateway",
+	[ROLE_SYNC] = "sync",
+	NULL,
+};
+
+void netconf_clear(struct netconf *c)
+{
+	free(c->name);
+	free(c->network);
+	free(c->intranet.items);
+	free(c->netns);
+	free(c->lease_dir);
+	*c = (struct netconf){0};
+}
+
+enum cni_code netconf_parse(const char *bytes, size_t len, struct config_text *ret, struct err *err)
+{
+	json_error_t e;
+	json_t *root;
+
+	if (memchr(bytes, '\0', len)) {
+		err_set(err, -EINVAL, "stdin:1: NUL byte in the configuration");
+		return CNI_BAD_JSON;
+	}
+	/* Of a key said twice the last counts, as in every other plugin. */
+	root = json_loads(bytes, 0, &e);
+	if (!root) {
+		err_set(err, -EINVAL, "stdin:%d: %s", e.line < 1 ? 1 : e.line, e.text);
+		return CNI_BAD_JSON;
+	}
+	*ret = (struct config_text){xstrdup("stdin"), xstrdup(bytes), root};
+	if (json_is_object(root))
+		return CNI_OK;
+	err_set(err, -EINVAL, "stdin:1: must be an object");
+	return CNI_BAD_JSON;
+}
+
+/* --- cniVersion --- */
+
+struct wanted_version {
+	enum cni_version version;
+	enum cni_code code;
+};
+
+/* Three numbers with dots between. */
+static bool is_version(const char *s)
+{
+	for (int part = 0; part < 3; part++) {
+		size_t digits = strspn(s, "0123456789");
+
+		if (!digits || digits > 4 || s[digits] != (part < 2 ? '.' : '\0'))
+			return false;
+		s += digits + 1;
+	}
+	return true;
+}
+
+static int decode_version(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	struct wanted_version *wanted = out;
+	const char *s = json_string_value(v->json);
+
+	wanted->code = CNI_BAD_JSON;
+	if (!s)
+		return config_error(v, err, "must be a string");
+	for (size_t i = 0; i < CNI_VERSIONS; i++) {
+		if (!strcmp(s, cni_version_names[i]) || !*s) {
+			*wanted = (struct wanted_version){.version = (enum cni_version)i};
+			return 0;
+		}
+	}
+	if (!is_version(s))
+		return config_error(v, err, "\"%.40s\" is not a version", s);
+	wanted->code = CNI_BAD_VERSION;
+	return config_error(v, err, "config is \"%s\", plugin supports %s to %s", s,
+			    cni_version_names[0], cni_version_names[CNI_VERSION_NEWEST]);
+}
+
+enum cni_code netconf_version(const struct config_text *text, enum cni_version *ret,
+			      struct err *err)
+{
+	static const struct config_field fields[] = {
+		{.key = "cniVersion", .decode = decode_version}};
+	static const struct config_object object = {fields, array_len(fields), .lenient = true};
+	struct wanted_version wanted = {.version = CNI_0_1_0};
+	const struct config_value root = config_root(text);
+
+	if (config_object(&root, &wanted, &object, err) < 0)
+		return wanted.code;
+	*ret = wanted.version;
+	return CNI_OK;
+}
+
+/* --- the keys --- */
+
+static int decode_name(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	const char *s = json_string_value(v->json);
+
+	if (s && *s &&
+	    (strchr("_.-", *s) || s[strspn(s, "abcdefghijklmnopqrstuvwxyz"
+					      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+					      "0123456789_.-")]))
+		return config_error(v, err, "\"%.60s\" is not a network name", s);
+	return config_string(v, out, arg, err);
+}
+
+static int decode_path(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	const char *s = json_string_value(v->json);
+
+	if (s && *s && *s != '/')
+		return config_error(v, err, "\"%.100s\" is not an absolute path", s);
+	return config_string(v, out, arg, err);
+}
+
+static int decode_addr4(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	struct addr a = {0};
+	int r = config_addr(v, &a, arg, err);
+
+	if (r < 0)
+		return r;
+	if (a.family != AF_INET)
+		return config_error(v, err, "must be an IPv4 address");
+	*(struct addr *)out = a;
+	return 0;
+}
+
+static int decode_prefix4(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	struct prefix p = {0}, network;
+	char text[PREFIX_STRLEN];
+	int r = config_prefix(v, &p, arg, err);
+
+	if (r < 0)
+		return r;
+	if (p.addr.family != AF_INET)
+		return config_error(v, err, "must be an IPv4 prefix");
+	network = prefix_network(&p);
+	if (!prefix_equal(&p, &network))
+		return config_error(v, err, "has host bits set: %s is meant?",
+				    prefix_format(&network, text));
+	*(struct prefix *)out = p;
+	return 0;
+}
+
+static int decode_mtu(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	static const struct config_bounds bounds = {MTU_MIN, MTU_MAX};
+
+	if (json_is_integer(v->json) && json_integer_value(v->json) == 0)
+		return 0; /* the bridge's, as without the key */
+	return config_uint(v, out, &bounds, err);
+}
+
+/* Keys that would change what this plugin does, and that it cannot follow: better refused than
+ * ignored. */
+static int decode_refused(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	if (json_is_object(v->json) && !json_object_size(v->json))
+		return 0;
+	return config_error(v, err, "%s", (const char *)arg);
+}
+
+static const unsigned int network_max = 12;
+
+static const struct config_list intranet_list = {
+	.decode = decode_prefix4,
+	.item_size = sizeof(struct prefix),
+	.max = INTRANET_MAX,
+};
+
+#define FIELD(key_, decode_, member, ...)                                                   \
+	{                                                                                   \
+		.key = key_, .decode = decode_, .offset = offsetof(struct netconf, member), \
+		__VA_ARGS__                                                                 \
+	}
+
+static const struct config_field fields[] = {
+	FIELD("name", decode_name, name, .required = true),
+	FIELD("role", config_enum, role, .arg = cni_role_names, .required = true),
+	FIELD("network", config_label, network, .arg = &network_max),
+	FIELD("subnet", decode_prefix4, subnet),
+	FIELD("vip", decode_addr4, vip),
+	FIELD("intranet", config_list, intranet, .arg = &intranet_list),
+	FIELD("mtu", decode_mtu, mtu),
+	FIELD("netns", decode_path, netns),
+	FIELD("leaseDir", decode_path, lease_dir),
+	FIELD("ipam", decode_refused, name,
+	      .arg = "addresses come from the node's lease table: leave ipam out"),
+	FIELD("prevResult", decode_refused, name,
+	      .arg = "must be the first plugin of a chain: there is a previous result"),
+};
+
+static const struct config_object object = {fields, array_len(fields), .lenient = true};
+
+/* --- what must hold between them --- */
+
+static int blame(const struct config_text *text, const char *key, struct err *err, const char *why)
+{
+	struct config_value steps[2];
+
+	return config_error(config_find(text, steps, &key, 1), err, "%s", why);
+}
+
+static int check_network(const struct config_text *text, struct netconf *c, struct err *err)
+{
+	struct config_value steps[2];
+	const char *key = "name";
+	const struct config_value *v = config_find(text, steps, &key, 1);
+
+	if (c->network)
+		return 0;
+	if (v->parent && config_label(v, &c->network, &network_max, err) == 0)
+		return 0;
+	return config_error(v, err,
+			    "\"%.60s\" cannot name the network (up to %u of a-z, 0-9 and '-'): "
+			    "set \"network\"",
+			    c->name, network_max);
+}
+
+static bool is_host_of(const struct prefix *subnet, const struct addr *a)
+{
+	const struct addr_range r = prefix_range(subnet);
+
+	return prefix_contains(subnet, a) && !addr_equal(a, &r.first) && !addr_equal(a, &r.last);
+}
+
+static int check_addresses(const struct config_text *text, const struct netconf *c, struct err *err)
+{
+	bool subnet = c->subnet.addr.family != AF_UNSPEC, vip = c->vip.family != AF_UNSPEC;
+
+	if (!subnet && c->role != ROLE_GATEWAY)
+		return blame(text, "subnet", err, "key \"subnet\" is missing");
+	if (subnet && (c->subnet.len < 8 || c->subnet.len > 30))
+		return blame(text, "subnet", err, "the prefix length is not within 8 to 30");
+	if (!vip && c->role == ROLE_CLIENT)
+		return blame(text, "vip", err, "key \"vip\" is missing");
+	if (vip && subnet && !is_host_of(&c->subnet, &c->vip))
+		return blame(text, "vip", err,
+			     "the VIP is not an address for a host in \"subnet\"");
+	return 0;
+}
+
+static int check_intranet(const struct config_text *text, const struct netconf *c, struct err *err)
+{
+	static const struct prefix everything = {.addr.family = AF_INET};
+	const struct prefix *intranet = c->intranet.items;
+	auto_free struct prefix *rest = NULL;
+
+	for (size_t i = 0; c->role == ROLE_CLIENT && i < c->intranet.n; i++) {
+		if (intranet[i].len >= c->subnet.len &&
+		    prefix_contains(&c->subnet, &intranet[i].addr))
+			return blame(text, "intranet", err,
+				     "a prefix of the intranet is a part of \"subnet\"");
+	}
+	if (!prefix_complement(&everything, intranet, c->intranet.n, &rest))
+		return blame(text, "intranet", err,
+			     "covers every address: nothing is left for the tunnels");
+	return 0;
+}
+
+/* The old results must hold an address (libcni refuses to convert one without). */
+static int check_version(const struct config_text *text, const struct netconf *c, struct err *err)
+{
+	if (c->role == ROLE_GATEWAY && c->version <= CNI_0_2_0)
+		return blame(
+			text, "cniVersion", err,
+			"role gateway has no address to report: cniVersion must be 0.3.0 or newer");
+	return 0;
+}
+
+static void set_defaults(struct netconf *c)
+{
+	*c = (struct netconf){.netns = xstrdup(DEFAULT_NETNS), .lease_dir = xstrdup(LEASE_DIR)};
+}
+
+static void default_intranet(struct netconf *c)
+{
+	c->intranet.items = xcalloc(1, sizeof(struct prefix));
+	c->intranet.n = 1;
+	if (prefix_parse(DEFAULT_INTRANET, c->intranet.items) < 0)
+		abort();
+}
+
+enum cni_code netconf_load(const struct config_text *text, struct netconf *ret, struct err *err)
+{
+	const struct config_value root = config_root(text);
+	enum cni_code code;
+
+	set_defaults(ret);
+	code = netconf_version(text, &ret->version, err);
+	if (code)
+		return code;
+	if (config_object(&root, ret, &object, err) < 0)
+		return CNI_BAD_CONFIG;
+	if (!ret->intranet.items)
+		default_intranet(ret);
+	if (check_network(text, ret, err) < 0 || check_addresses(text, ret, err) < 0 ||
+	    check_intranet(text, ret, err) < 0 || check_version(text, ret, err) < 0)
+		return CNI_BAD_CONFIG;
+	return CNI_OK;
+}
+
+void netconf_load_names(const struct config_text *text, struct netconf *ret)
+{
+	static const char *const names[] = {"network", "netns", "leaseDir", "name"};
+	const struct config_value root = config_root(text);
+
+	set_defaults(ret);
+	for (size_t i = 0; i < array_len(names); i++) {
+		struct config_object one = {.n_fields = 1, .lenient = true};
+		struct config_field field;
+		struct err ignored = {0};
+
+		for (size_t k = 0; k < array_len(fields); k++) {
+			if (!strcmp(fields[k].key, names[i]))
+				field = fields[k];
+		}
+		field.required = false;
+		one.fields = &field;
+		config_object(&root, ret, &one, &ignored);
+	}
+	if (!ret->network && ret->name)
+		ret->network = xstrdup(ret->name);
+}

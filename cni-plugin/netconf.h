@@ -1,0 +1,42 @@
+#pragma once
+/* The network configuration from standard input. */
+
+#include "addr.h"
+#include "cni.h"
+
+enum cni_role { ROLE_CLIENT, ROLE_ROUTER, ROLE_GATEWAY, ROLE_SYNC };
+
+/* As the lease table and the configuration spell them. */
+extern const char *const cni_role_names[];
+
+struct netconf {
+	char *name;
+	int role;	      /* enum cni_role */
+	char *network;	      /* label of at most 12 characters: br-NETWORK, the lease table */
+	struct prefix subnet; /* IPv4; family AF_UNSPEC: none (role gateway) */
+	struct addr vip;      /* AF_UNSPEC: none */
+	struct config_array intranet; /* struct prefix, IPv4 */
+	unsigned int mtu;	      /* bytes, 0: the bridge's */
+	char *netns;		      /* of the bridges */
+	char *lease_dir;
+	enum cni_version version;
+};
+
+void netconf_clear(struct netconf *c);
+#define auto_netconf __attribute__((cleanup(netconf_clear)))
+
+/* Parses what came on standard input, `len` bytes at `bytes`, terminated. CNI_BAD_JSON. */
+enum cni_code netconf_parse(const char *bytes, size_t len, struct config_text *ret,
+			    struct err *err);
+
+/* The version that the configuration asks for; missing or empty means 0.1.0. CNI_BAD_JSON where it
+ * is no version, CNI_BAD_VERSION where it is none of ours. */
+enum cni_code netconf_version(const struct config_text *text, enum cni_version *ret,
+			      struct err *err);
+
+/* Decodes and checks all of it, for ADD. */
+enum cni_code netconf_load(const struct config_text *text, struct netconf *ret, struct err *err);
+
+/* For DEL, which must undo what it can with whatever is left of a configuration: network and netns
+ * directories, defaults for what is not usable; `network` is NULL where it names none. */
+void netconf_load_names(const struct config_text *text, struct netconf *ret);
