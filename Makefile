@@ -108,7 +108,7 @@ unit_room = $(firstword $(foreach r,$(TEST_ROOMS),$(if $(filter test_$(subst -,_
 define unit_rules
 $(B)/unit/$(1): tests/unit/$(1).c $(if $(call unit_room,$(1)),$(call archive,$(call unit_room,$(1)))) $(LIB_ARCHIVES)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(UNIT_MAY) $(call unit_room,$(1))) -MMD -MP -o $$@ $$^ $$(LIBS) -lcmocka
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(UNIT_MAY) $(call unit_room,$(1))) -MMD -MP -o $$@ $$(filter %.c %.a,$$^) $$(LIBS) -lcmocka
 endef
 $(foreach unit,$(UNITS),$(eval $(call unit_rules,$(unit))))
 
