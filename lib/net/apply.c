@@ -77,7 +77,7 @@ static void flush(struct applying *a)
 {
 	struct net_ack acks[NET_BATCH_MAX];
 	size_t n = a->n_batch;
-	struct err err = { 0 };
+	struct err err = {0};
 	int r = net_talk_batch(a->net->rtnl, a->batch, n, acks, &err);
 
 	a->n_batch = 0;

@@ -202,7 +202,9 @@ static int create_device(struct net *net, const struct link_object *link, struct
 	msg_put_string(msg, IFLA_IFNAME, link->name);
 	if (!mac_equal(&link->mac, &(struct mac){0}))
 		msg_put(msg, IFLA_ADDRESS, link->mac.bytes, sizeof(link->mac.bytes));
-	if (link->mtu)
+	/* A bridge's MTU is set afterwards: then it stays, whatever its ports have
+	 * (br_mtu_auto_adjust). */
+	if (link->mtu && link->kind != LINK_BRIDGE)
 		msg_put_u32(msg, IFLA_MTU, link->mtu);
 	if (link->kind == LINK_MACVLAN)
 		msg_put_u32(msg, IFLA_LINK, net_ifindex(net, link->parent));

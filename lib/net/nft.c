@@ -27,6 +27,16 @@ static int context_make(struct net *net, struct err *err)
 	return 0;
 }
 
+/* The first line of its report tells what, the second quotes the line of the script. */
+static int nft_error(const char *report, struct err *err)
+{
+	size_t what = strcspn(report, "\n");
+	const char *line = report + what + strspn(report + what, "\n \t");
+
+	return err_set(err, -EINVAL, "nftables: %.*s: %.*s", (int)what, report,
+		       (int)strcspn(line, "\n"), line);
+}
+
 int net_nft(struct net *net, const char *text, struct err *err)
 {
 	auto_netns int saved = -1;
@@ -38,11 +48,7 @@ int net_nft(struct net *net, const char *text, struct err *err)
 		return r;
 	r = nft_run_cmd_from_buffer(net->nft, text);
 	nft_ctx_get_output_buffer(net->nft); /* empties it */
-	if (r != 0) {
-		const char *why = nft_ctx_get_error_buffer(net->nft);
-
-		/* Its first line tells; the others quote the script. */
-		return err_set(err, -EINVAL, "nftables: %.*s", (int)strcspn(why, "\n"), why);
-	}
+	if (r != 0)
+		return nft_error(nft_ctx_get_error_buffer(net->nft), err);
 	return 0;
 }

@@ -9,6 +9,7 @@
  *	FIXED	the kernel cannot change it: the object is deleted and created again
  *	BARE	printed without its key
  *	ALWAYS	printed also when it is zero
+ *	ZERO	an ID that may be zero; any other must be given
  */
 #include "object.h"
 
@@ -19,7 +20,7 @@
 #include "cleanup.h"
 #include "mem.h"
 
-enum field_flag { ID = 1, EXACT = 2, FIXED = 4, BARE = 8, ALWAYS = 16 };
+enum field_flag { ID = 1, EXACT = 2, FIXED = 4, BARE = 8, ALWAYS = 16, ZERO = 32 };
 
 enum field_type {
 	TYPE_TEXT, /* char[]; the size is the field's */
@@ -87,7 +88,7 @@ static const struct field address_fields[] = {
 static const struct field route_fields[] = {
 	FIELD("table", TYPE_UINT, ID, route.table),
 	FIELD("dst", TYPE_PREFIX, ID | ALWAYS, route.dst),
-	FIELD("metric", TYPE_UINT, ID, route.metric),
+	FIELD("metric", TYPE_UINT, ID | ZERO, route.metric),
 	FIELD_NAMED("type", route_type_names, EXACT, route.type),
 	FIELD("via", TYPE_ADDR, EXACT, route.via),
 	FIELD("dev", TYPE_TEXT, EXACT, route.dev),
@@ -106,7 +107,7 @@ static const struct field rule_fields[] = {
 };
 
 static const struct field fdb_fields[] = {
-	FIELD("mac", TYPE_MAC, ID | BARE | ALWAYS, fdb.mac),
+	FIELD("mac", TYPE_MAC, ID | BARE | ALWAYS | ZERO, fdb.mac),
 	FIELD("dst", TYPE_ADDR, ID, fdb.dst),
 	FIELD("dev", TYPE_TEXT, ID, fdb.dev),
 };
@@ -460,7 +461,7 @@ int object_decode(const struct config_value *v, void *out, const void *arg, stru
 			.decode = types[field->type].decode,
 			.offset = field->offset,
 			.arg = field,
-			.required = (field->flags & (ID | BARE)) == (ID | BARE),
+			.required = (field->flags & (ID | ZERO)) == ID,
 		};
 	}
 	return config_object(v, object, &table, err);
