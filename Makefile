@@ -47,7 +47,7 @@ archive = $(B)/$(subst /,-,$(1)).a
 LIB_ARCHIVES := $(foreach room,$(LIB_ROOMS),$(call archive,$(room)))
 
 .PHONY: all
-all: $(PROGRAMS) $(B)/tests/first
+all: $(PROGRAMS) $(B)/tests/first $(B)/tests/lease_ensure
 
 # One rule a room: its objects see only the rooms they may use.
 define room_rules
@@ -91,6 +91,11 @@ $(B)/byway: $(B)/obj/cni-plugin/main.o $(call archive,cni-plugin) $(call archive
 $(B)/tests/first: tests/lab/first.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O2 -Wall -Wextra -static -o $@ $<
+
+# Lease tables for the CNI plugin's tests, made without a node agent.
+$(B)/tests/lease_ensure: tests/cni/lease_ensure.c $(call archive,lib/net) $(call archive,lib/base)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ilib/base -Ilib/net -MMD -MP -o $@ $(filter %.c %.a,$^) $(LIBS)
 
 # --- checks ---------------------------------------------------------------------------------------
 

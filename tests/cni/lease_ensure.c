@@ -1,0 +1,53 @@
+/* lease_ensure DIR NETWORK [ROLE RANGE]...: makes a lease table as the node agent does.
+ * lease_ensure --list DIR NETWORK: prints who holds what. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lease.h"
+
+static void print_lease(const struct lease *lease, void *data)
+{
+	char text[ADDR_STRLEN];
+
+	printf("%s %s %s %s %s %s\n", addr_format(&lease->addr, text), lease->role,
+	       lease->state == LEASE_ACTIVE ? "active" : "pending", lease->container_id,
+	       lease->ifname, lease->pod_uid);
+}
+
+static int list(const char *dir, const char *network, struct err *err)
+{
+	auto_lease_table struct lease_table *table = NULL;
+	int r = lease_open(dir, network, &table, err);
+
+	if (r == 0)
+		lease_each(table, print_lease, NULL);
+	return r;
+}
+
+static int ensure(int argc, char **argv, struct err *err)
+{
+	struct lease_range ranges[16] = {0};
+	size_t n = 0;
+
+	for (int i = 3; i + 1 < argc && n < 16; i += 2, n++) {
+		snprintf(ranges[n].role, sizeof(ranges[n].role), "%s", argv[i]);
+		if (addr_range_parse(argv[i + 1], &ranges[n].range) < 0)
+			return err_set(err, -1, "%s: not a range", argv[i + 1]);
+	}
+	return lease_ensure(argv[1], argv[2], ranges, n, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct err err = {0};
+	int r = -1;
+
+	if (argc == 4 && !strcmp(argv[1], "--list"))
+		r = list(argv[2], argv[3], &err);
+	else if (argc >= 3)
+		r = ensure(argc, argv, &err);
+	if (r < 0)
+		fprintf(stderr, "lease_ensure: %s\n", err.text);
+	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
