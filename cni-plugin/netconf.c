@@ -230,20 +230,24 @@ static int blame(const struct config_text *text, const char *key, struct err *er
 	return config_error(config_find(text, steps, &key, 1), err, "%s", why);
 }
 
+static bool is_label(const char *s)
+{
+	size_t n = strlen(s);
+
+	return n <= network_max && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") == n &&
+	       s[0] != '-' && s[n - 1] != '-';
+}
+
 static int check_network(const struct config_text *text, struct netconf *c, struct err *err)
 {
-	struct config_value steps[2];
-	const char *key = "name";
-	const struct config_value *v = config_find(text, steps, &key, 1);
-
 	if (c->network)
 		return 0;
-	if (v->parent && config_label(v, &c->network, &network_max, err) == 0)
-		return 0;
-	return config_error(v, err,
-			    "\"%.60s\" cannot name the network (up to %u of a-z, 0-9 and '-'): "
-			    "set \"network\"",
-			    c->name, network_max);
+	if (!is_label(c->name))
+		return blame(text, "name", err,
+			     "cannot name the network (up to 12 of a-z, 0-9 and '-'): "
+			     "set \"network\"");
+	c->network = xstrdup(c->name);
+	return 0;
 }
 
 static bool is_host_of(const struct prefix *subnet, const struct addr *a)
