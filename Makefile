@@ -40,6 +40,7 @@ MAY_cni-plugin := lib/base lib/net cni-plugin
 MAY_bywayctl   := lib/base bywayctl
 
 LIB_ROOMS := lib/ha lib/obs lib/net lib/base
+LAB_TOOLS := $(patsubst tests/lab/%.c,$(B)/tests/%,$(wildcard tests/lab/*.c))
 PROGRAMS  := $(B)/byway $(B)/byway-node $(B)/byway-router $(B)/byway-gateway $(B)/bywayctl
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
@@ -47,7 +48,7 @@ archive = $(B)/$(subst /,-,$(1)).a
 LIB_ARCHIVES := $(foreach room,$(LIB_ROOMS),$(call archive,$(room)))
 
 .PHONY: all
-all: $(PROGRAMS) $(B)/tests/first $(B)/tests/lease_ensure
+all: $(PROGRAMS) $(LAB_TOOLS) $(B)/tests/lease_ensure
 
 # One rule a room: its objects see only the rooms they may use.
 define room_rules
@@ -87,10 +88,10 @@ $(B)/byway: $(B)/obj/cni-plugin/main.o $(call archive,cni-plugin) $(call archive
 	@echo "link $@"
 	$(Q)$(CC) -static $(LDFLAGS) -Wl,--gc-sections -o $@ $^ $(STATIC_LIBS)
 
-# The program that sends from its first instruction, for the start-of-pod test.
-$(B)/tests/first: tests/lab/first.c
+# What the lab runs inside pods and on its internet: static, they are executed in any root.
+$(LAB_TOOLS): $(B)/tests/%: tests/lab/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -O2 -Wall -Wextra -static -o $@ $<
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -o $@ $<
 
 # Lease tables for the CNI plugin's tests, made without a node agent.
 $(B)/tests/lease_ensure: tests/cni/lease_ensure.c $(call archive,lib/net) $(call archive,lib/base)
@@ -128,7 +129,7 @@ fuzzers: $(addprefix $(B)/fuzz/,$(FUZZERS))
 define fuzz_rules
 $(B)/fuzz/$(1): tests/fuzz/$(1).c $(if $(call fuzz_room,$(1)),$(call archive,$(call fuzz_room,$(1)))) $(LIB_ARCHIVES)
 	@mkdir -p $$(@D)
-	$$(Q)$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(UNIT_MAY) $(call fuzz_room,$(1))) -fsanitize=fuzzer -MMD -MP -o $$@ $$^ $$(LIBS)
+	$$(Q)$$(CC) $$(ALL_CFLAGS) $(addprefix -I,$(UNIT_MAY) $(call fuzz_room,$(1))) -fsanitize=fuzzer -MMD -MP -o $$@ $$(filter %.c %.a,$$^) $$(LIBS)
 endef
 $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rules,$(fuzzer))))
 
