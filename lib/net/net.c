@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "mem.h"
 
@@ -69,6 +71,32 @@ void net_ifname(const struct net *net, unsigned int index, char name[static IFNA
 	name[0] = '\0';
 	if (index && ioctl(nl_socket_get_fd(net->rtnl), SIOCGIFNAME, &req) == 0)
 		memcpy(name, req.ifr_name, IFNAMSIZ);
+}
+
+/* --- events --- */
+
+int net_watch(struct net *net, struct err *err)
+{
+	const struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	auto_netns int saved = -1;
+	auto_close int fd = -1;
+	int r = netns_enter(net->netns, &saved, err);
+
+	if (r < 0)
+		return r;
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&groups, sizeof(groups)) < 0)
+		return err_errno(err, -errno, "watching interfaces");
+	return steal_fd(&fd);
+}
+
+/* An overrun (ENOBUFS) is an event like others: the caller looks at everything anyway. */
+void net_watch_drain(int fd)
+{
+	char buf[4096];
+
+	while (recv(fd, buf, sizeof(buf), MSG_TRUNC) > 0 || errno == ENOBUFS)
+		errno = 0;
 }
 
 /* --- sysctls --- */

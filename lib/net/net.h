@@ -67,6 +67,12 @@ int net_link_addresses(struct net *net, const char *name, struct prefix **ret, s
 /* Name, state and MTU of an interface by name; -ENODEV where it does not exist. */
 int net_link_get(struct net *net, const char *name, struct link_object *ret, struct err *err);
 
+/* A descriptor that becomes readable when an interface of the namespace comes, goes or changes;
+ * -errno. Owned by the caller (close). net_watch_drain() takes what has arrived; what it was is
+ * found out by net_observe(). */
+int net_watch(struct net *net, struct err *err);
+void net_watch_drain(int fd);
+
 /* Writes /proc/sys/<key with dots as slashes> in the namespace. */
 int net_sysctl(struct net *net, const char *key, const char *value, struct err *err);
 

@@ -1,0 +1,169 @@
+#include "apply.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "desired.h"
+#include "lease.h"
+#include "log.h"
+#include "mem.h"
+#include "model.h"
+#include "plan.h"
+
+void node_agent_free(struct node_agent *agent)
+{
+	if (agent->net)
+		net_close(agent->net);
+	node_config_free(&agent->config);
+	object_list_free(&agent->wanted);
+	free(agent->foreign);
+}
+
+int node_agent_configure(struct node_agent *agent, struct node_config *config, struct err *err)
+{
+	unsigned int mtu;
+	int r = node_underlay_mtu(&node_config_self(config)->address, &mtu, err);
+
+	if (r == 0)
+		r = node_config_check_underlay(config, mtu, err);
+	if (r < 0)
+		return r;
+	node_config_free(&agent->config);
+	object_list_free(&agent->wanted);
+	agent->config = *config;
+	*config = (struct node_config){0};
+	agent->underlay_mtu = mtu;
+	node_desired(&agent->config, mtu, &agent->wanted);
+	return 0;
+}
+
+/* The bridges carry frames, nothing here has an address: without this each would talk IPv6
+ * multicast into the overlay. A kernel without IPv6 has no such key. */
+static int silence_ipv6(struct net *net, struct err *err)
+{
+	static const char *const keys[] = {"net.ipv6.conf.default.disable_ipv6",
+					   "net.ipv6.conf.all.disable_ipv6"};
+
+	for (size_t i = 0; i < array_len(keys); i++) {
+		int r = net_sysctl(net, keys[i], "1", err);
+
+		if (r < 0 && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+int node_prepare(struct node_agent *agent, struct err *err)
+{
+	int r = netns_ensure(agent->config.netns, err);
+
+	if (r == 0)
+		r = net_open(agent->config.netns, &agent->net, err);
+	if (r == 0)
+		r = silence_ipv6(agent->net, err);
+	return r;
+}
+
+/* --- a pass --- */
+
+/* Accounts for a failure; `first` keeps the first. */
+static void note_failure(const struct err *err, struct err *first)
+{
+	log_error("cannot apply", "error=\"%s\"", err->text);
+	if (!first->code)
+		*first = *err;
+}
+
+static void ensure_leases(const struct node_config *config, struct err *first)
+{
+	for (size_t i = 0; i < config->networks.n; i++) {
+		const struct node_network *network = &node_config_networks(config)[i];
+		const struct node_lease *leases = node_network_leases(network);
+		auto_free struct lease_range *ranges =
+			xcalloc(network->leases.n + 1, sizeof(*ranges));
+		struct err err;
+
+		for (size_t j = 0; j < network->leases.n; j++) {
+			const char *role = node_role_names[leases[j].role];
+
+			memcpy(ranges[j].role, role, strlen(role) + 1);
+			ranges[j].range = leases[j].range;
+		}
+		if (lease_ensure(config->lease_dir, network->name, ranges, network->leases.n,
+				 &err) < 0)
+			note_failure(&err, first);
+	}
+}
+
+/* Tells what stands in the way, once. */
+static void tell_foreign(struct node_agent *agent, const struct plan *plan)
+{
+	auto_strbuf struct strbuf now = {0};
+
+	for (size_t i = 0; i < plan->n; i++) {
+		if (plan->steps[i].verdict != VERDICT_FOREIGN)
+			continue;
+		strbuf_add(&now, "%s", now.len ? ", " : "");
+		object_print(&plan->steps[i].object, &now);
+	}
+	if (now.len && (!agent->foreign || strcmp(agent->foreign, now.s) != 0))
+		log_warn("somebody else's object is in the way", "object='%s'", now.s);
+	free(agent->foreign);
+	agent->foreign = strbuf_steal(&now);
+}
+
+/* What a pass will do, a line a step. */
+static void tell_changes(struct node_agent *agent, const struct plan *plan)
+{
+	for (size_t i = 0; i < plan->n; i++) {
+		const struct plan one = {.steps = &plan->steps[i], .n = 1};
+		auto_strbuf struct strbuf text = {0};
+
+		if (plan_empty(&one))
+			continue;
+		agent->steps++;
+		plan_print(&one, false, &text);
+		text.s[text.len - 1] = '\0'; /* the newline */
+		log_info("changing the kernel", "step='%s'", text.s);
+	}
+}
+
+static void step_failed(const struct plan_step *step, const struct err *err, void *data)
+{
+	(void)step;
+	note_failure(err, data);
+}
+
+static void ensure_objects(struct node_agent *agent, struct err *first)
+{
+	auto_object_list struct object_list actual = {0};
+	auto_plan struct plan plan = {0};
+	struct err err;
+
+	if (net_observe(agent->net, &agent->wanted, &actual, &err) < 0) {
+		note_failure(&err, first);
+		return;
+	}
+	plan_make(&agent->wanted, &actual, &plan);
+	tell_foreign(agent, &plan);
+	tell_changes(agent, &plan);
+	net_apply(agent->net, &plan, step_failed, first, &err);
+}
+
+int node_apply(struct node_agent *agent, struct err *err)
+{
+	struct err first = {0};
+
+	ensure_leases(&agent->config, &first);
+	ensure_objects(agent, &first);
+	if (!first.code && agent->foreign[0])
+		err_set(&first, -EEXIST, "in the way: %s", agent->foreign);
+	agent->passes++;
+	agent->failures += first.code != 0;
+	agent->last = first;
+	if (first.code)
+		*err = first;
+	return first.code;
+}
