@@ -61,6 +61,16 @@ static enum cni_code check_missing(const struct cni_env *env, struct err *err)
 
 #define LETTERS_AND_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
+/* What is told again in the result must be text for JSON. */
+static bool is_utf8(const char *s)
+{
+	json_t *json = json_string(s);
+	bool valid = json;
+
+	json_decref(json);
+	return valid;
+}
+
 static enum cni_code check_attachment(const struct cni_env *env, struct err *err)
 {
 	const char *id = env->container_id, *ifname = env->ifname;
@@ -75,6 +85,8 @@ static enum cni_code check_attachment(const struct cni_env *env, struct err *err
 			IFNAMSIZ - 1);
 	else if (strpbrk(ifname, "/: \t\n\r\v\f") || !strcmp(ifname, ".") || !strcmp(ifname, ".."))
 		err_set(err, -EINVAL, "CNI_IFNAME: \"%s\" is not an interface name", ifname);
+	else if (env->verb == VERB_ADD && (!is_utf8(ifname) || !is_utf8(env->netns)))
+		err_set(err, -EINVAL, "CNI_IFNAME or CNI_NETNS is not UTF-8");
 	else
 		return CNI_OK;
 	return CNI_BAD_ENV;

@@ -66,6 +66,8 @@ GOOD = {"CNI_COMMAND": "ADD", "CNI_CONTAINERID": "c1", "CNI_IFNAME": "net1",
     ({"CNI_IFNAME": ".."}, "CNI_IFNAME"),
     ({"CNI_IFNAME": "a b"}, "CNI_IFNAME"),
     ({"CNI_IFNAME": "a:b"}, "CNI_IFNAME"),
+    ({"CNI_IFNAME": b"a\xff"}, "UTF-8"),
+    ({"CNI_NETNS": b"/run/\xff"}, "UTF-8"),
 ])
 def test_bad_environment(changes, words):
     status, out, _ = plugin({**GOOD, **changes}, "{}")
