@@ -1,0 +1,35 @@
+#pragma once
+/* Brings the kernel to what desired.c wants. All are idempotent. */
+
+#include "err.h"
+#include "gateway_config.h"
+#include "model.h"
+#include "net.h"
+
+/* What the configuration promises and only the machine knows: the network's interface exists and
+ * its MTU is large enough. Fills m->underlay_mtu. -EINVAL: the configuration's fault; nothing is
+ * changed. */
+int apply_check(struct net *net, const struct gateway_config *config, struct model *m,
+		struct err *err);
+
+/* Everything, in the order that never leaves a way past the tunnels: kill switch, then links and
+ * routes, then keys. Tries all it can and returns the first error. */
+int apply_all(struct net *net, const struct gateway_config *config, struct model *m,
+	      struct err *err);
+
+/* Only the WireGuard devices that differ from what is wanted. */
+int apply_devices(struct net *net, const struct gateway_config *config, const struct model *m,
+		  struct err *err);
+
+/* The tunnel of an exit that was just marked as held is brought up and its gate opened; or, where
+ * it was marked as not held, the gate shut and the tunnel brought down. In a few system calls. */
+int apply_exit(struct net *net, const struct gateway_config *config, struct model *m, size_t i,
+	       struct err *err);
+
+/* The gates anew, as the agent's sign of life; the whole ruleset where somebody took it away. */
+int apply_gates(struct net *net, const struct gateway_config *config, const struct model *m,
+		struct err *err);
+
+/* Reads handshakes and counters of the exits that are held. */
+int apply_observe_tunnels(struct net *net, const struct gateway_config *config, struct model *m,
+			  struct err *err);
