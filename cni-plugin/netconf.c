@@ -333,24 +333,31 @@ enum cni_code netconf_load(const struct config_text *text, struct netconf *ret, 
 	return CNI_OK;
 }
 
+static bool is_needed_by_del(const char *key)
+{
+	static const char *const keys[] = {"name", "network", "netns", "leaseDir"};
+
+	for (size_t i = 0; i < array_len(keys); i++) {
+		if (!strcmp(keys[i], key))
+			return true;
+	}
+	return false;
+}
+
 void netconf_load_names(const struct config_text *text, struct netconf *ret)
 {
-	static const char *const names[] = {"network", "netns", "leaseDir", "name"};
 	const struct config_value root = config_root(text);
 
 	set_defaults(ret);
-	for (size_t i = 0; i < array_len(names); i++) {
-		struct config_object one = {.n_fields = 1, .lenient = true};
-		struct config_field field;
+	/* One by one: a key that is not usable spoils no other. */
+	for (size_t i = 0; i < array_len(fields); i++) {
+		struct config_field field = fields[i];
+		const struct config_object one = {&field, 1, .lenient = true};
 		struct err ignored = {0};
 
-		for (size_t k = 0; k < array_len(fields); k++) {
-			if (!strcmp(fields[k].key, names[i]))
-				field = fields[k];
-		}
 		field.required = false;
-		one.fields = &field;
-		config_object(&root, ret, &one, &ignored);
+		if (is_needed_by_del(field.key))
+			config_object(&root, ret, &one, &ignored);
 	}
 	if (!ret->network && ret->name)
 		ret->network = xstrdup(ret->name);

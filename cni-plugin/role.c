@@ -73,6 +73,11 @@ static const struct attach_sysctl ipvs_sysctls[] = {
 	{"net/ipv4/vs/expire_nodest_conn", "1"},
 };
 
+/* What the kernel itself answers (RST, ICMP) leaves by the tunnel of the packet it answers. */
+static const struct attach_sysctl gateway_sysctls[] = {
+	{"net/ipv4/fwmark_reflect", "1"},
+};
+
 static size_t add_sysctls(struct attach_sysctl *list, size_t n, const struct attach_sysctl *more,
 			  size_t n_more)
 {
@@ -109,5 +114,7 @@ size_t role_sysctls(enum cni_role role, const char *ifname,
 	n = add_interface_sysctls(list, n, ifname);
 	if (role == ROLE_ROUTER)
 		n = add_sysctls(list, n, ipvs_sysctls, array_len(ipvs_sysctls));
+	if (role == ROLE_GATEWAY)
+		n = add_sysctls(list, n, gateway_sysctls, array_len(gateway_sysctls));
 	return n;
 }

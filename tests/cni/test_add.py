@@ -133,7 +133,8 @@ def test_gateway_role(node):
     assert result["ips"] == [] and result["routes"] == []
     assert pod.addresses("net1") == []
     assert node.held("vpn") == []
-    assert {key: pod.sysctl(key) for key in FORWARDING} == FORWARDING
+    wanted = {**FORWARDING, "net/ipv4/fwmark_reflect": "1"}
+    assert {key: pod.sysctl(key) for key in wanted} == wanted
 
 
 @pytest.mark.skipif(not has_ipvs(), reason="this kernel has no IPVS")

@@ -92,6 +92,7 @@ static void test_sysctls(void **state)
 	assert_true(has(list, n, "net/ipv4/ip_forward", "1"));
 	assert_true(has(list, n, "net/ipv4/conf/vlan.123456789./send_redirects", "0"));
 	assert_true(has(list, n, "net/ipv4/conf/default/arp_ignore", "1"));
+	assert_true(has(list, n, "net/ipv4/fwmark_reflect", "1"));
 	assert_false(has(list, n, "net/ipv4/vs/conntrack", "1"));
 	n = role_sysctls(ROLE_ROUTER, "net1", list);
 	assert_true(has(list, n, "net/ipv4/conf/net1/rp_filter", "0"));
