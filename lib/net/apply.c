@@ -21,7 +21,7 @@ struct applying {
 	void *data;
 	struct err *first; /* code 0 while nothing has failed */
 
-	struct object_list missing; /* links that could not be made */
+	struct object_list missing; /* links that could not be made, or are foreign */
 
 	struct nl_msg *batch[NET_BATCH_MAX];
 	size_t steps[NET_BATCH_MAX]; /* index of the step a message belongs to */
@@ -146,6 +146,8 @@ static void apply_step(struct applying *a, size_t i)
 	const struct plan_step *step = &a->plan->steps[i];
 	struct err err = {0};
 
+	if (step->verdict == VERDICT_FOREIGN && step->object.kind == OBJECT_LINK)
+		object_list_append(&a->missing, &step->object);
 	if (step->verdict == VERDICT_KEEP || step->verdict == VERDICT_FOREIGN) {
 		settle(a, i, 0, &err);
 		return;

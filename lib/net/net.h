@@ -38,9 +38,9 @@ int net_observe(struct net *net, const struct object_list *wanted, struct object
 		struct err *err);
 
 /* Carries out a plan, all it can of it: a step that fails is reported through `failed` (may be
- * NULL) and the others are still tried, except those that depend on a link that could not be made.
- * Returns 0, or the first error. Objects "already there" or "already gone" are success. Consecutive
- * steps are sent as one batch where the kernel allows it. */
+ * NULL) and the others are still tried, except those that depend on a link that could not be made
+ * or is foreign. Returns 0, or the first error. Objects "already there" or "already gone" are
+ * success. Consecutive steps are sent as one batch where the kernel allows it. */
 typedef void net_failed_fn(const struct plan_step *step, const struct err *err, void *data);
 int net_apply(struct net *net, const struct plan *plan, net_failed_fn *failed, void *data,
 	      struct err *err);

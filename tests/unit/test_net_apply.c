@@ -191,6 +191,7 @@ static void test_foreign_is_left_alone(void **state)
 	const char *json =
 		"[{\"object\":\"link\",\"name\":\"theirs\",\"kind\":\"bridge\",\"mtu\":1400,"
 		"\"alias\":\"byway test\"},"
+		"{\"object\":\"address\",\"dev\":\"theirs\",\"prefix\":\"10.4.0.1/24\"},"
 		"{\"object\":\"route\",\"table\":9,\"dst\":\"10.7.0.0/16\",\"dev\":\"lo\"},"
 		"{\"object\":\"rule\",\"pref\":500,\"table\":9}]";
 
@@ -207,6 +208,7 @@ static void test_foreign_is_left_alone(void **state)
 	reconcile(net, json);
 	clear(net);
 	shell("ip link show theirs | grep -q 'mtu 1450' && ip addr show theirs | grep -q 10.6.0.1 &&"
+	      "! ip addr show theirs | grep -q 10.4.0.1 &&"
 	      "ip route show table 9 | grep -q 10.5.0.0 && ip rule | grep -q '^500:.*lookup 77' &&"
 	      "ip rule | grep -q ^501: && ip route show table 9 | grep -q 'unreachable 10.7.0.0'");
 	shell("ip link del theirs; ip route flush table 9; ip rule del pref 500;"
