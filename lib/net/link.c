@@ -216,6 +216,25 @@ static int create_device(struct net *net, const struct link_object *link, struct
 	return net_talk(link->kind == LINK_VXLAN ? net->rtnl_underlay : net->rtnl, msg, err);
 }
 
+/* No IPv6 link-local address, and so neither duplicate address detection nor router solicitations.
+ * The members of a pair carry macvlans with the same MAC: what a standby sends from its own would
+ * teach the bridges that the address is there. Needs a message of its own before the device is up
+ * (do_setlink() sets the flags first), and fails without harm where there is no IPv6. */
+static int silence_ipv6(struct net *net, const struct link_object *link, struct err *err)
+{
+	const struct ifinfomsg header = {.ifi_index = (int)net_ifindex(net, link->name)};
+	auto_nl_msg struct nl_msg *msg = msg_new(RTM_SETLINK, 0, &header, sizeof(header));
+	struct nlattr *spec = msg_nest(msg, IFLA_AF_SPEC);
+	struct nlattr *inet6 = msg_nest(msg, AF_INET6);
+	int r;
+
+	msg_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE);
+	nla_nest_end(msg, inet6);
+	nla_nest_end(msg, spec);
+	r = net_talk(net->rtnl, msg, err);
+	return r == -EAFNOSUPPORT || r == -EOPNOTSUPP ? 0 : r;
+}
+
 static int put_master(const struct net *net, struct nl_msg *msg, const char *master,
 		      struct err *err)
 {
@@ -263,8 +282,11 @@ int link_create(struct net *net, const struct link_object *link, struct err *err
 	r = create_device(net, link, err);
 	if (r < 0)
 		return r;
+	if (link->kind == LINK_MACVLAN)
+		r = silence_ipv6(net, link, err);
 	/* The kernel takes no alias at creation: a link without our mark must not stay behind. */
-	r = link_update(net, link, err);
+	if (r >= 0)
+		r = link_update(net, link, err);
 	if (r < 0)
 		link_delete(net, link, &ignored);
 	return r;
