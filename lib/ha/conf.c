@@ -131,19 +131,14 @@ static void conntrackd_sync(const struct ha_config *config, struct strbuf *b)
 		   addr_format(&config->sync_addr, sync), config->sync_interface);
 }
 
-/* ICMP is among the protocols for the sake of NAT: a running ping keeps its translated id. */
+/* Every protocol is replicated, ICMP for the sake of a running ping's translated id. A list of them
+ * would be looked up in /etc/protocols, which an image may lack. */
 static void conntrackd_filter(const struct ha_config *config, struct strbuf *b)
 {
 	char text[ADDR_STRLEN];
 
 	strbuf_add(b,
 		   "\tFilter From Kernelspace {\n"
-		   "\t\tProtocol Accept {\n"
-		   "\t\t\tTCP\n"
-		   "\t\t\tUDP\n"
-		   "\t\t\tSCTP\n"
-		   "\t\t\tICMP\n"
-		   "\t\t}\n"
 		   "\t\tAddress Ignore {\n"
 		   "\t\t\tIPv4_address 127.0.0.1\n"
 		   "\t\t\tIPv4_address 225.0.0.%u\n"
