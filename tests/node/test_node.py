@@ -1,0 +1,145 @@
+"""byway-node on two nodes: frames pass, restarts interrupt nothing, drift is repaired, nothing foreign is
+touched, a bad configuration changes nothing."""
+import json
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from nodes import BUILD, answered, wait_for
+
+
+def test_frames_of_the_full_mtu_pass(pair):
+    pair.join()
+    assert answered(pair.a.ask("192.168.50.2", size=1372, count=20)) == 20
+    assert answered(pair.a.ask("192.168.50.2", size=1373, count=1)) == 0
+
+
+def test_devices_are_as_wanted(pair):
+    pair.a.start()
+    links = pair.a.links()
+    for network, vni, mtu in (("vpn", 7950, 1400), ("sync", 7951, 1450)):
+        bridge, vxlan = links[f"br-{network}"], links[f"vx-{network}"]
+        assert bridge["mtu"] == vxlan["mtu"] == mtu
+        assert "UP" in bridge["flags"] and "UP" in vxlan["flags"]
+        assert bridge["linkinfo"]["info_data"]["stp_state"] == 0
+        assert bridge["linkinfo"]["info_data"]["mcast_snooping"] == 0
+        data = vxlan["linkinfo"]["info_data"]
+        assert (data["id"], data["port"], data["local"]) == (vni, 14789, "172.20.0.11")
+        assert data["learning"] is True
+        assert vxlan["master"] == f"br-{network}"
+    # The UDP socket is on the underlay, not in the namespace that has the device.
+    assert ":14789" in pair.a("ss", "-Huln").stdout
+    assert ":14789" not in pair.a("ip", "netns", "exec", "byway", "ss", "-Huln").stdout
+    # Nothing else talks into the overlay.
+    assert "inet6" not in pair.a("ip", "-n", "byway", "addr", "show", "dev", "br-vpn").stdout
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
+def test_restart_interrupts_nothing(pair, sig):
+    pair.join()
+    before = pair.a.indexes()
+    client = pair.a.ask("192.168.50.2", size=1372, count=300, gap=0.01)
+    status = pair.a.stop(sig)
+    assert status == (0 if sig == signal.SIGTERM else -signal.SIGKILL)
+    assert pair.a.indexes() == before
+    pair.a.start()
+    assert answered(client) == 300
+    assert pair.a.indexes() == before
+    assert pair.a.status()["reconcile"]["changes"] == 0
+
+
+def test_drift_is_repaired(pair):
+    pair.join()
+    pair.a("ip", "-n", "byway", "link", "set", "vx-vpn", "nomaster", "down")
+    wait_for(lambda: pair.a.links()["vx-vpn"].get("master") == "br-vpn" and pair.a.ready(),
+             "the port is back")
+    assert answered(pair.a.ask("192.168.50.2")) == 5
+    pair.a("ip", "-n", "byway", "link", "del", "br-vpn")
+    wait_for(lambda: "br-vpn" in pair.a.links() and pair.a.ready(), "the bridge is back")
+    assert pair.a.links()["vx-vpn"]["master"] == "br-vpn"
+    assert "172.20.0.12" in pair.a("bridge", "-n", "byway", "fdb", "show", "dev", "vx-vpn").stdout
+
+
+def test_readiness_tells_the_truth(pair):
+    pair.a.start()
+    os.kill(pair.a.agent.pid, signal.SIGSTOP)  # so that the question comes before the repair
+    pair.a("ip", "-n", "byway", "link", "set", "vx-sync", "down")
+    question = subprocess.Popen(
+        pair.a.enter("curl", "-s", "--unix-socket", "/run/byway/node.sock", "http://node/readyz"),
+        stdout=subprocess.PIPE, text=True)
+    time.sleep(1)
+    os.kill(pair.a.agent.pid, signal.SIGCONT)
+    assert question.communicate(timeout=10)[0] == "network sync: vx-sync is down\n"
+    wait_for(pair.a.ready, "ready again")
+
+
+def test_foreign_objects_are_left_alone(pair):
+    pair.a.start()
+    pair.a("ip", "-n", "byway", "link", "add", "theirs", "type", "bridge")
+    pair.a("ip", "-n", "byway", "addr", "add", "10.0.0.1/24", "dev", "br-vpn")
+    pair.a("ip", "-n", "byway", "route", "add", "10.9.0.0/16", "dev", "br-vpn")
+    pair.a.stop()
+    pair.a.start()
+    assert "theirs" in pair.a.links()
+    assert "10.0.0.1/24" in pair.a("ip", "-n", "byway", "addr", "show", "dev", "br-vpn").stdout
+    assert "10.9.0.0/16" in pair.a("ip", "-n", "byway", "route").stdout
+
+
+def test_foreign_device_of_our_name_is_told(pair):
+    pair.a.start()
+    pair.a.stop()
+    pair.a("ip", "-n", "byway", "link", "del", "br-sync")
+    pair.a("ip", "-n", "byway", "link", "add", "br-sync", "mtu", "1300", "type", "bridge")
+    pair.a.agent = subprocess.Popen(
+        pair.a.enter(str(BUILD / "byway-node"), "--config", str(pair.a.config)), stderr=pair.a.log)
+    wait_for(lambda: pair.a.get("status")[0] == 200, "status")
+    status, why = pair.a.get("readyz")
+    assert status == 503 and "br-sync" in why
+    assert "in the way: link br-sync kind bridge" in pair.a.status()["reconcile"]["lastError"]
+    assert pair.a.links()["br-sync"]["mtu"] == 1300
+    assert "master" not in pair.a.links()["vx-sync"]
+
+
+def test_reload(pair):
+    pair.join()
+    before = pair.a.indexes()
+    nodes = [{"name": "node-a", "address": "172.20.0.11"}, {"name": "node-b", "address": "172.20.0.12"},
+             {"name": "node-c", "address": "172.20.0.13"}]
+    pair.a.write(nodes=nodes)
+    pair.a.agent.send_signal(signal.SIGHUP)
+    wait_for(lambda: "172.20.0.13" in pair.a("bridge", "-n", "byway", "fdb", "show", "dev",
+                                             "vx-vpn").stdout, "the new peer")
+    assert pair.a.indexes() == before
+    pair.a.write(nodes=nodes, vni=1)
+    pair.a.agent.send_signal(signal.SIGHUP)
+    wait_for(lambda: "vni: unknown key" in pair.a.text(), "the refusal")
+    assert len(pair.a.status()["nodes"]) == 3
+    assert answered(pair.a.ask("192.168.50.2")) == 5
+
+
+def test_removed_network_goes_and_ports_stay(pair):
+    pair.join()
+    config = json.loads(pair.a.config.read_text())
+    pair.a.write(networks=config["networks"][:1])
+    pair.a.agent.send_signal(signal.SIGHUP)
+    wait_for(lambda: "br-sync" not in pair.a.links(), "the end of br-sync")
+    assert set(pair.a.links()) == {"lo", "br-vpn", "vx-vpn", "p0"}
+    assert answered(pair.a.ask("192.168.50.2")) == 5
+
+
+def test_network_wider_than_the_underlay_is_refused(pair):
+    pair.a("ip", "link", "set", "under", "mtu", "1440")
+    run = pair.a(str(BUILD / "byway-node"), "--config", str(pair.a.config), check=False)
+    assert run.returncode == 2
+    assert run.stderr == (f"{pair.a.config}:21: networks[0].mtu: 1400 is more than the 1390 bytes that "
+                          "the underlay's MTU of 1440 leaves\n")
+    assert pair.a("ls", "/run").stdout == ""
+
+
+def test_once(pair):
+    run = pair.a(str(BUILD / "byway-node"), "--once", "--config", str(pair.a.config))
+    assert run.returncode == 0
+    dry = pair.a(str(BUILD / "byway-node"), "--once", "--dry-run", "--config", str(pair.a.config))
+    assert {line.split()[0] for line in dry.stdout.splitlines()} == {"keep"}
