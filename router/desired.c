@@ -213,6 +213,22 @@ static void ruleset_other_protocols(const struct model *model, struct strbuf *b)
 	strbuf_add(b, "\t\tmeta mark set ct mark\n");
 }
 
+/* What becomes of a new flow. Where no exit takes any, it is refused at once, unless a pair of
+ * gateways is just taking over from one another: then its packet is dropped, and what the client
+ * sends again a second later finds the exit up, or down. */
+static void ruleset_new(const struct model *model, struct strbuf *b)
+{
+	if (model_exits_up(model)) {
+		strbuf_add(b, "\t\tmeta l4proto { tcp, udp, sctp } meta mark set %u accept\n",
+			   FWMARK_NEW);
+		ruleset_other_protocols(model, b);
+	} else if (model_exit_hoped_for(model)) {
+		strbuf_add(b, "\t\tdrop\n");
+	} else {
+		strbuf_add(b, "\t\treject with icmp type net-unreachable\n");
+	}
+}
+
 /* A packet that comes by the VIP is a reply for a client, of a known flow, or the first of a new
  * one. `ct mark` of an exit that this router does not have is dropped: main's default route is not
  * an exit. */
@@ -235,13 +251,7 @@ static void ruleset_prerouting(const struct router_config *config, const struct 
 		   "\t\tct mark vmap @flows\n"
 		   "\t\tct mark != 0 drop\n",
 		   addr_format(&config->vip, vip), clients, clients);
-	if (model_exits_up(model)) {
-		strbuf_add(b, "\t\tmeta l4proto { tcp, udp, sctp } meta mark set %u accept\n",
-			   FWMARK_NEW);
-		ruleset_other_protocols(model, b);
-	} else {
-		strbuf_add(b, "\t\treject with icmp type net-unreachable\n");
-	}
+	ruleset_new(model, b);
 	strbuf_add(b, "\t}\n"
 		      "\tchain established {\n"
 		      "\t\tmeta mark set ct mark\n"

@@ -4,11 +4,15 @@
 #include <event2/http.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "mem.h"
 
 #define HEALTH_HEADERS_MAX 4096
+
+/* A timer that fires later than this says that this program was kept waiting. */
+#define LATE_MS 100
 
 struct probe {
 	struct health *health;
@@ -17,12 +21,15 @@ struct probe {
 	struct event *tick;   /* asks */
 	struct event *expiry; /* gives up waiting */
 	struct evhttp_connection *connection;
+	int64_t due; /* ms of CLOCK_MONOTONIC: until then the answer is awaited */
 	bool waiting;
+	bool extended; /* has got its second chance */
 };
 
 struct health {
 	struct event_base *base;
 	unsigned int port;
+	unsigned int timeout_ms;
 	struct timeval interval, timeout;
 	struct probe *probes;
 	size_t n;
@@ -33,6 +40,32 @@ struct health {
 static struct timeval timeval_ms(unsigned int ms)
 {
 	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = (suseconds_t)(ms % 1000) * 1000};
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void probe_wait(struct probe *probe)
+{
+	probe->waiting = true;
+	probe->due = now_ms() + probe->health->timeout_ms;
+	event_add(probe->expiry, &probe->health->timeout);
+}
+
+/* Where this program was kept waiting itself (a busy node, a stopped process), the answer may lie
+ * in the socket: the exit gets its time once more before it is blamed. */
+static bool probe_extended(struct probe *probe)
+{
+	if (probe->extended || now_ms() - probe->due <= LATE_MS)
+		return false;
+	probe->extended = true;
+	probe_wait(probe);
+	return true;
 }
 
 /* Not to be called from within the connection's own callbacks. */
@@ -56,6 +89,8 @@ static void on_expiry(evutil_socket_t fd, short what, void *data)
 {
 	struct probe *probe = data;
 
+	if (probe_extended(probe))
+		return;
 	probe_drop(probe);
 	probe_answer(probe, NULL);
 }
@@ -92,8 +127,11 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 	struct probe *probe = data;
 	struct health *health = probe->health;
 	struct evhttp_request *req;
-	bool missed = probe->waiting;
+	bool missed = probe->waiting && now_ms() + LATE_MS >= probe->due;
 
+	/* Well within its time, or given more of it. */
+	if (probe->waiting && (!missed || probe_extended(probe)))
+		return;
 	probe_drop(probe);
 	if (missed)
 		probe_answer(probe, NULL);
@@ -104,8 +142,8 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 	req = evhttp_request_new(on_response, probe);
 	evhttp_add_header(evhttp_request_get_output_headers(req), "Host", probe->addr);
 	evhttp_add_header(evhttp_request_get_output_headers(req), "Connection", "close");
-	probe->waiting = true;
-	event_add(probe->expiry, &health->timeout);
+	probe->extended = false;
+	probe_wait(probe);
 	/* A failure calls on_response(), perhaps before this returns. */
 	evhttp_make_request(probe->connection, req, EVHTTP_REQ_GET, "/health");
 }
@@ -142,6 +180,7 @@ struct health *health_start(struct event_base *base, const struct router_config 
 		.base = base,
 		.port = config->health.port,
 		.interval = timeval_ms(config->health.interval_ms),
+		.timeout_ms = config->health.timeout_ms,
 		.timeout = timeval_ms(config->health.timeout_ms),
 		.probes = xcalloc(model->n_exits, sizeof(*health->probes)),
 		.n = model->n_exits,

@@ -38,6 +38,15 @@ size_t model_exits_up(const struct model *model)
 	return n;
 }
 
+bool model_exit_hoped_for(const struct model *model)
+{
+	for (size_t i = 0; i < model->n_exits; i++) {
+		if (model->exits[i].state == EXIT_SUSPECT)
+			return true;
+	}
+	return false;
+}
+
 /* --- model files --- */
 
 /* In the order of enum exit_state. */

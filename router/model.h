@@ -38,3 +38,5 @@ int model_load(const char *file, struct model *model, struct err *err);
 /* New flows may go there. */
 bool model_exit_takes_flows(const struct model_exit *exit);
 size_t model_exits_up(const struct model *model);
+/* One that is suspect: it may be up again in a moment. */
+bool model_exit_hoped_for(const struct model *model);
