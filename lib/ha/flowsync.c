@@ -49,7 +49,7 @@ static int flowsync_connect(const struct flowsync *sync)
 
 	if (strlen(sync->path) >= sizeof(sun.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(sun.sun_path, sync->path);
+	memcpy(sun.sun_path, sync->path, strlen(sync->path));
 	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
 		return -errno;
 	return steal_fd(&fd);

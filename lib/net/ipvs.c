@@ -142,7 +142,8 @@ static int nested_parse(struct nlmsghdr *hdr, int attr, struct nlattr *tb[], int
 	struct nlattr *top[IPVS_CMD_ATTR_MAX + 1];
 	int r = msg_parse(hdr, GENL_HDRLEN, top, IPVS_CMD_ATTR_MAX, err);
 
-	memset(tb, 0, sizeof(*tb) * (size_t)(max + 1));
+	for (int i = 0; i <= max; i++)
+		tb[i] = NULL;
 	if (r < 0 || !top[attr])
 		return r;
 	if (nla_parse_nested(tb, max, top[attr], NULL) < 0)
