@@ -250,7 +250,7 @@ int link_update(struct net *net, const struct link_object *link, struct err *err
 {
 	struct ifinfomsg header = {0};
 	auto_nl_msg struct nl_msg *msg = NULL;
-	struct link_object now;
+	struct link_object now = {0};
 	int r = net_link_get(net, link->name, &now, err);
 
 	if (r < 0)

@@ -395,7 +395,7 @@ struct nl_sock *net_genl(struct net *net, const char *family, int *id, struct er
 	assert(i < NET_GENL_FAMILIES && strlen(family) < sizeof(net->families[i].name));
 	if (family_resolve(net->genl, family, id, err) < 0)
 		return NULL;
-	strcpy(net->families[i].name, family);
+	memcpy(net->families[i].name, family, strlen(family) + 1);
 	net->families[i].id = *id;
 	return net->genl;
 }

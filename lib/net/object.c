@@ -214,6 +214,58 @@ static bool type_mac_equal(const void *a, const void *b)
 	return mac_equal(a, b);
 }
 
+/* --- hashing: FNV-1a over the bytes that count for equality --- */
+
+#define HASH_START 2166136261U
+
+static uint32_t hash_bytes(uint32_t hash, const void *bytes, size_t n)
+{
+	for (const uint8_t *p = bytes; n--; p++)
+		hash = (hash ^ *p) * 16777619U;
+	return hash;
+}
+
+static uint32_t text_hash(uint32_t hash, const void *v)
+{
+	return hash_bytes(hash, v, strlen(v));
+}
+
+static uint32_t uint_hash(uint32_t hash, const void *v)
+{
+	return hash_bytes(hash, v, sizeof(unsigned int));
+}
+
+static uint32_t bool_hash(uint32_t hash, const void *v)
+{
+	return hash_bytes(hash, v, sizeof(bool));
+}
+
+static uint32_t addr_hash(uint32_t hash, const void *v)
+{
+	return hash_bytes(hash, ((const struct addr *)v)->bytes, addr_size(v));
+}
+
+static uint32_t prefix_hash(uint32_t hash, const void *v)
+{
+	const struct prefix *p = v;
+
+	return hash_bytes(addr_hash(hash, &p->addr), &p->len, sizeof(p->len));
+}
+
+/* No selector is part of an identity. */
+static uint32_t selector_hash(uint32_t hash, const void *v)
+{
+	(void)v;
+	return hash;
+}
+
+static uint32_t mac_hash(uint32_t hash, const void *v)
+{
+	return hash_bytes(hash, v, sizeof(struct mac));
+}
+
+/* --- values to and from text --- */
+
 static void text_print(const struct field *field, const void *v, struct strbuf *b)
 {
 	(void)field;
@@ -296,17 +348,19 @@ static int enum_decode(const struct config_value *v, void *out, const void *arg,
 static const struct {
 	bool (*none)(const void *v);
 	bool (*equal)(const void *a, const void *b);
+	uint32_t (*hash)(uint32_t hash, const void *v);
 	void (*print)(const struct field *field, const void *v, struct strbuf *b);
 	config_decode_fn *decode; /* its `arg` is the field */
 } types[] = {
-	[TYPE_TEXT] = {text_none, text_equal, text_print, text_decode},
-	[TYPE_UINT] = {uint_none, uint_equal, uint_print, uint_decode},
-	[TYPE_BOOL] = {bool_none, bool_equal, bool_print, config_bool},
-	[TYPE_ADDR] = {addr_none, type_addr_equal, addr_print, config_addr},
-	[TYPE_PREFIX] = {prefix_none, type_prefix_equal, prefix_print, config_prefix},
-	[TYPE_SELECTOR] = {selector_none, selector_equal, prefix_print, config_prefix},
-	[TYPE_MAC] = {mac_none, type_mac_equal, mac_print, config_mac},
-	[TYPE_ENUM] = {uint_none, uint_equal, enum_print, enum_decode},
+	[TYPE_TEXT] = {text_none, text_equal, text_hash, text_print, text_decode},
+	[TYPE_UINT] = {uint_none, uint_equal, uint_hash, uint_print, uint_decode},
+	[TYPE_BOOL] = {bool_none, bool_equal, bool_hash, bool_print, config_bool},
+	[TYPE_ADDR] = {addr_none, type_addr_equal, addr_hash, addr_print, config_addr},
+	[TYPE_PREFIX] = {prefix_none, type_prefix_equal, prefix_hash, prefix_print, config_prefix},
+	[TYPE_SELECTOR] = {selector_none, selector_equal, selector_hash, prefix_print,
+			   config_prefix},
+	[TYPE_MAC] = {mac_none, type_mac_equal, mac_hash, mac_print, config_mac},
+	[TYPE_ENUM] = {uint_none, uint_equal, uint_hash, enum_print, enum_decode},
 };
 static_assert(sizeof(enum link_kind) == sizeof(unsigned int) &&
 		      sizeof(enum route_type) == sizeof(unsigned int),
@@ -510,6 +564,56 @@ const struct object *object_list_find(const struct object_list *list, const stru
 	for (size_t i = 0; i < list->n; i++) {
 		if (object_same(&list->items[i], like))
 			return &list->items[i];
+	}
+	return NULL;
+}
+
+/* --- finding --- */
+
+static uint32_t object_hash(const struct object *object)
+{
+	const struct kind *kind = &kinds[object->kind];
+	uint32_t hash = hash_bytes(HASH_START, &object->kind, sizeof(object->kind));
+
+	for (size_t i = 0; i < kind->n_fields; i++) {
+		const struct field *field = &kind->fields[i];
+
+		if (field->flags & ID)
+			hash = types[field->type].hash(hash, field_value(field, object));
+	}
+	return hash;
+}
+
+/* Chains are in the order of the list: it is entered from its end. */
+void object_index_build(struct object_index *index, const struct object_list *list)
+{
+	*index = (struct object_index){.list = list, .n_heads = list->n + list->n / 2 + 1};
+	index->heads = xcalloc(index->n_heads, sizeof(*index->heads));
+	index->next = xcalloc(list->n + 1, sizeof(*index->next));
+	for (size_t i = list->n; i-- > 0;) {
+		size_t *head = &index->heads[object_hash(&list->items[i]) % index->n_heads];
+
+		index->next[i] = *head;
+		*head = i + 1;
+	}
+}
+
+void object_index_free(struct object_index *index)
+{
+	free(index->heads);
+	free(index->next);
+	*index = (struct object_index){0};
+}
+
+const struct object *object_index_find(const struct object_index *index, const struct object *like,
+				       const struct object *after)
+{
+	size_t at = after ? index->next[after - index->list->items]
+			  : index->heads[object_hash(like) % index->n_heads];
+
+	for (; at; at = index->next[at - 1]) {
+		if (object_same(&index->list->items[at - 1], like))
+			return &index->list->items[at - 1];
 	}
 	return NULL;
 }

@@ -134,6 +134,22 @@ void object_list_append(struct object_list *list, const struct object *object);
 /* The object of the same kind and identity, or NULL. */
 const struct object *object_list_find(const struct object_list *list, const struct object *like);
 
+/* Finds objects of a list by identity without going through it. The list must not change while the
+ * index is used. */
+struct object_index {
+	const struct object_list *list;
+	size_t *heads, *next; /* positions + 1, 0: none; owned */
+	size_t n_heads;
+};
+
+void object_index_build(struct object_index *index, const struct object_list *list);
+void object_index_free(struct object_index *index);
+#define auto_object_index __attribute__((cleanup(object_index_free)))
+
+/* The first object of the same kind and identity behind `after` (NULL: of all), or NULL. */
+const struct object *object_index_find(const struct object_index *index, const struct object *like,
+				       const struct object *after);
+
 bool object_same(const struct object *a, const struct object *b); /* kind and identity */
 
 /* AF_INET6 where one of the prefixes is IPv6, otherwise AF_INET. */

@@ -13,14 +13,19 @@
 
 struct observation {
 	struct net *net;
-	const struct object_list *wanted;
+	struct object_index wanted;
 	struct object_list *seen;
 };
+
+static void observation_free(struct observation *o)
+{
+	object_index_free(&o->wanted);
+}
 
 /* Ours, or in the place of something wanted. */
 static void keep_relevant(struct observation *o, const struct object *object)
 {
-	if (object->ours || object_list_find(o->wanted, object))
+	if (object->ours || object_index_find(&o->wanted, object, NULL))
 		object_list_append(o->seen, object);
 }
 
@@ -116,9 +121,12 @@ static int observe_fdbs(struct observation *o, size_t first_link, size_t end, st
 int net_observe(struct net *net, const struct object_list *wanted, struct object_list *ret,
 		struct err *err)
 {
-	struct observation o = {net, wanted, ret};
+	__attribute__((cleanup(observation_free))) struct observation o = {.net = net, .seen = ret};
 	size_t first_link = ret->n, end_links;
-	int r = observe_links(&o, err);
+	int r;
+
+	object_index_build(&o.wanted, wanted);
+	r = observe_links(&o, err);
 
 	end_links = ret->n;
 	if (r == 0)

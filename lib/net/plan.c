@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cleanup.h"
 #include "mem.h"
 
 /* How an actual object ends. */
@@ -20,8 +19,16 @@ enum fate { STAYS, DELETED, FALLS /* with another */ };
 /* What plan_make() works on. */
 struct planning {
 	const struct object_list *wanted, *actual;
+	struct object_index wanted_index, actual_index;
 	enum fate *fates; /* of actual->items */
 };
+
+static void planning_free(struct planning *p)
+{
+	object_index_free(&p->wanted_index);
+	object_index_free(&p->actual_index);
+	free(p->fates);
+}
 
 void plan_free(struct plan *plan)
 {
@@ -40,52 +47,58 @@ static void plan_add(struct plan *plan, enum verdict verdict, const struct objec
 
 /* --- what falls --- */
 
-static bool must_delete(const struct object_list *wanted, const struct object *actual)
+static bool must_delete(const struct planning *p, const struct object *actual)
 {
 	const struct object *w;
 
 	if (!actual->ours || (actual->kind == OBJECT_LINK && actual->link.kind == LINK_ANY))
 		return false;
-	w = object_list_find(wanted, actual);
+	w = object_index_find(&p->wanted_index, actual, NULL);
 	return !w || !object_updatable(actual, w);
 }
 
-/* Does the link of this name fall? */
-static bool link_falls(const struct planning *p, const char *name)
+/* Does an actual object of this identity fall? */
+static bool one_falls(const struct planning *p, const struct object *like)
 {
-	for (size_t i = 0; name[0] && i < p->actual->n; i++) {
-		const struct object *o = &p->actual->items[i];
+	const struct object *o = NULL;
 
-		if (o->kind == OBJECT_LINK && p->fates[i] != STAYS && !strcmp(o->link.name, name))
+	while ((o = object_index_find(&p->actual_index, like, o))) {
+		if (p->fates[o - p->actual->items] != STAYS)
 			return true;
 	}
 	return false;
+}
+
+static struct object link_named(const char *name)
+{
+	struct object link = {.kind = OBJECT_LINK};
+
+	memcpy(link.link.name, name, strnlen(name, IFNAMSIZ - 1));
+	return link;
+}
+
+static bool link_falls(const struct planning *p, const char *name)
+{
+	const struct object link = link_named(name);
+
+	return name[0] && one_falls(p, &link);
 }
 
 /* Is the link of this name up and to be taken down? */
 static bool link_sinks(const struct planning *p, const char *name)
 {
-	struct object like = {.kind = OBJECT_LINK};
-	const struct object *w, *a;
+	const struct object link = link_named(name);
+	const struct object *w = object_index_find(&p->wanted_index, &link, NULL);
+	const struct object *a = object_index_find(&p->actual_index, &link, NULL);
 
-	if (!name[0])
-		return false;
-	memcpy(like.link.name, name, strnlen(name, IFNAMSIZ - 1));
-	w = object_list_find(p->wanted, &like);
-	a = object_list_find(p->actual, &like);
 	return w && a && w->link.kind != LINK_ANY && a->link.up && !w->link.up;
 }
 
 static bool service_falls(const struct planning *p, unsigned int fwmark)
 {
-	for (size_t i = 0; i < p->actual->n; i++) {
-		const struct object *o = &p->actual->items[i];
+	const struct object service = {.kind = OBJECT_IPVS_SERVICE, .service.fwmark = fwmark};
 
-		if (o->kind == OBJECT_IPVS_SERVICE && p->fates[i] != STAYS &&
-		    o->service.fwmark == fwmark)
-			return true;
-	}
-	return false;
+	return one_falls(p, &service);
 }
 
 static bool falls(const struct planning *p, const struct object *o)
@@ -114,7 +127,7 @@ static void settle_fates(const struct planning *p)
 	bool changed;
 
 	for (size_t i = 0; i < p->actual->n; i++) {
-		if (must_delete(p->wanted, &p->actual->items[i]))
+		if (must_delete(p, &p->actual->items[i]))
 			p->fates[i] = DELETED;
 	}
 	do { /* until nothing draws anything after it any more: a macvlan on a macvlan */
@@ -139,12 +152,10 @@ static int rank(const struct object *actual, const struct object *wanted)
 /* There may be several of one identity (two rules of one pref): the best that stays, or NULL. */
 static const struct object *best_match(const struct planning *p, const struct object *wanted)
 {
-	const struct object *best = NULL;
+	const struct object *best = NULL, *o = NULL;
 
-	for (size_t i = 0; i < p->actual->n; i++) {
-		const struct object *o = &p->actual->items[i];
-
-		if (p->fates[i] == STAYS && object_same(o, wanted) &&
+	while ((o = object_index_find(&p->actual_index, wanted, o))) {
+		if (p->fates[o - p->actual->items] == STAYS &&
 		    (!best || rank(o, wanted) > rank(best, wanted)))
 			best = o;
 	}
@@ -161,22 +172,25 @@ static void judge(const struct planning *p, const struct object *wanted, struct 
 		plan_add(ret, VERDICT_CREATE, wanted);
 	else if (!actual->ours && !anybodys)
 		plan_add(ret, VERDICT_FOREIGN, actual);
-	else if (!object_satisfies(actual, wanted))
+	else if (!object_satisfies(actual, wanted) ||
+		 /* A new bridge has lost its ports. */
+		 (wanted->kind == OBJECT_LINK && link_falls(p, wanted->link.master)))
 		plan_add(ret, VERDICT_UPDATE, wanted);
-	else if (wanted->kind == OBJECT_LINK && link_falls(p, wanted->link.master))
-		plan_add(ret, VERDICT_UPDATE, wanted); /* a new bridge has lost its ports */
 	else
 		plan_add(ret, VERDICT_KEEP, wanted);
 }
 
 void plan_make(const struct object_list *wanted, const struct object_list *actual, struct plan *ret)
 {
-	auto_free enum fate *fates = xcalloc(actual->n + 1, sizeof(*fates));
-	const struct planning p = {wanted, actual, fates};
+	__attribute__((cleanup(planning_free))) struct planning p = {.wanted = wanted,
+								     .actual = actual};
 
+	p.fates = xcalloc(actual->n + 1, sizeof(*p.fates));
+	object_index_build(&p.wanted_index, wanted);
+	object_index_build(&p.actual_index, actual);
 	settle_fates(&p);
 	for (size_t i = actual->n; i-- > 0;) {
-		if (fates[i] == DELETED)
+		if (p.fates[i] == DELETED)
 			plan_add(ret, VERDICT_DELETE, &actual->items[i]);
 	}
 	for (size_t i = 0; i < wanted->n; i++)

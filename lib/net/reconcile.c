@@ -40,10 +40,10 @@ int net_reconcile(struct net *net, const struct object_list *wanted, struct obje
 }
 
 /* What is there after a step, as far as one can know without looking. */
-static void remember_step(const struct plan_step *step, bool done, const struct object_list *before,
-			  struct object_list *after)
+static void remember_step(const struct plan_step *step, bool done,
+			  const struct object_index *before, struct object_list *after)
 {
-	const struct object *was = object_list_find(before, &step->object);
+	const struct object *was = object_index_find(before, &step->object, NULL);
 	bool changed = false;
 
 	switch (step->verdict) {
@@ -74,6 +74,7 @@ static void remember_step(const struct plan_step *step, bool done, const struct 
 int net_update(struct net *net, const struct object_list *wanted, struct object_list *actual,
 	       net_failed_fn *failed, void *data, struct err *err)
 {
+	auto_object_index struct object_index before = {0}, wanted_index = {0};
 	auto_object_list struct object_list after = {0};
 	auto_plan struct plan plan = {0};
 	auto_free bool *done = NULL;
@@ -82,13 +83,16 @@ int net_update(struct net *net, const struct object_list *wanted, struct object_
 	plan_make(wanted, actual, &plan);
 	if (plan_empty(&plan))
 		return 0;
+	object_index_build(&before, actual);
+	object_index_build(&wanted_index, wanted);
 	done = xcalloc(plan.n + 1, sizeof(*done));
 	r = apply_plan(net, &plan, done, failed, data, err);
 	for (size_t i = 0; i < plan.n; i++)
-		remember_step(&plan.steps[i], done[i], actual, &after);
+		remember_step(&plan.steps[i], done[i], &before, &after);
 	/* What others put there is still there. */
 	for (size_t i = 0; i < actual->n; i++) {
-		if (!actual->items[i].ours && !object_list_find(wanted, &actual->items[i]))
+		if (!actual->items[i].ours &&
+		    !object_index_find(&wanted_index, &actual->items[i], NULL))
 			object_list_append(&after, &actual->items[i]);
 	}
 	replace_list(actual, &after);
