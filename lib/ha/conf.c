@@ -44,6 +44,10 @@ const char *ha_state_name(enum ha_state state)
  * Three spaced by 20 ms, three more after a second, then one every ten seconds against what was
  * lost.
  *
+ * Five missing advertisements instead of three make a peer dead: on a node that is short of CPU
+ * time three of them are late now and then, and an election that is won by mistake takes a holding
+ * from a peer that lives.
+ *
  * Priorities: conntrackd runs in real time by its own default (99) and would starve the election on
  * a loaded node. The CPU limit between two sleeps (default 10 ms) is a kill signal; on a slow
  * machine it would end a healthy daemon. */
@@ -56,6 +60,7 @@ static void keepalived_globals(const struct ha_config *config, const char *fifo,
 		   "\tenable_script_security\n"
 		   "\tvrrp_version 3\n"
 		   "\tvrrp_notify_fifo %s\n"
+		   "\tvrrp_down_timer_adverts 5\n"
 		   "\tvrrp_garp_master_repeat 3\n"
 		   "\tvrrp_garp_master_delay 1\n"
 		   "\tvrrp_garp_interval 0.02\n"

@@ -26,7 +26,9 @@ struct ha {
 	char *dir;
 	struct ha_config config; /* arrays owned */
 	struct ha_callbacks callbacks;
-	enum ha_state *states; /* by holding */
+	enum ha_state *states; /* by holding, as keepalived says */
+	bool *promoted;	       /* by holding, as the agent was told */
+	struct event *settle;  /* tells the agent */
 	struct net *net;
 	struct notify *notify;
 	struct child *keepalived, *conntrackd;
@@ -109,24 +111,34 @@ static void addresses_remove(struct ha *ha)
 
 static void ha_notified(const char *instance, enum ha_state state, void *data)
 {
-	static const struct timeval resync_delay = {.tv_sec = RESYNC_DELAY_S};
 	struct ha *ha = data;
 
 	for (size_t i = 0; i < ha->config.n_holdings; i++) {
-		enum ha_state was = ha->states[i];
+		if (!strcmp(ha->config.holdings[i].name, instance))
+			ha->states[i] = state;
+	}
+	event_active(ha->settle, EV_TIMEOUT, 0);
+}
 
-		if (strcmp(ha->config.holdings[i].name, instance) != 0)
+/* Runs when all that was in the fifo has been read: an election that was won and lost meanwhile
+ * opens no gate. */
+static void ha_settle(evutil_socket_t fd, short what, void *data)
+{
+	static const struct timeval resync_delay = {.tv_sec = RESYNC_DELAY_S};
+	struct ha *ha = data;
+
+	for (size_t i = 0; i < ha->config.n_holdings && !ha->stopping; i++) {
+		bool promoted = ha->states[i] == HA_MASTER;
+
+		if (promoted == ha->promoted[i])
 			continue;
-		ha->states[i] = state;
-		if (ha->stopping || (state == HA_MASTER) == (was == HA_MASTER))
-			return;
-		if (state == HA_MASTER) {
+		ha->promoted[i] = promoted;
+		if (promoted) {
 			event_add(ha->resync, &resync_delay);
 			ha->callbacks.promoted(i, ha->callbacks.data);
 		} else {
 			ha->callbacks.demoted(i, ha->callbacks.data);
 		}
-		return;
 	}
 }
 
@@ -180,6 +192,7 @@ static void keepalived_ended(struct child *child, int status, unsigned int retry
 	(void)child;
 	for (size_t i = 0; i < ha->config.n_holdings; i++) {
 		ha->states[i] = HA_INIT;
+		ha->promoted[i] = false;
 		ha->callbacks.demoted(i, ha->callbacks.data);
 	}
 	addresses_remove(ha);
@@ -290,6 +303,8 @@ static struct ha *ha_new(struct event_base *base, const char *dir, const struct 
 	ha->config.holdings = holdings;
 	ha->config.ignore = ignore;
 	ha->states = xcalloc(config->n_holdings, sizeof(*ha->states));
+	ha->promoted = xcalloc(config->n_holdings, sizeof(*ha->promoted));
+	ha->settle = evtimer_new(base, ha_settle, ha);
 	ha->resync = evtimer_new(base, ha_resync, ha);
 	ha->linger = evtimer_new(base, linger_over, ha);
 	return ha;
@@ -353,11 +368,13 @@ void ha_free(struct ha *ha)
 	child_free(ha->conntrackd);
 	notify_close(ha->notify);
 	flowsync_free(ha->flowsync);
+	event_free(ha->settle);
 	event_free(ha->resync);
 	event_free(ha->linger);
 	if (ha->net)
 		net_close(ha->net);
 	free(ha->states);
+	free(ha->promoted);
 	free((void *)ha->config.holdings);
 	free((void *)ha->config.ignore);
 	free(ha->dir);
