@@ -29,21 +29,35 @@ static void step_failed(const struct plan_step *step, const struct err *err, voi
 	log_error("cannot bring about", "object=\"%s\" error=\"%s\"", strbuf_text(&b), err->text);
 }
 
+/* Is the gate all that a ruleset for `model` would change? */
+static bool gate_differs_only(const struct apply *apply, const struct router_config *config,
+			      const struct model *model)
+{
+	auto_strbuf struct strbuf other = {0};
+	struct model opposite = *model;
+
+	opposite.promoted = !model->promoted;
+	desired_ruleset(config, &opposite, &other);
+	return apply->ruleset && !strcmp(apply->ruleset, strbuf_text(&other));
+}
+
 /* One transaction; none where nothing changes. */
 static int ruleset_load(struct apply *apply, const struct router_config *config,
 			const struct model *model, struct err *err)
 {
-	auto_strbuf struct strbuf b = {0};
+	auto_strbuf struct strbuf whole = {0}, gate = {0};
+	bool gate_only = gate_differs_only(apply, config, model);
 	int r;
 
-	desired_ruleset(config, model, &b);
-	if (apply->ruleset && !strcmp(apply->ruleset, strbuf_text(&b)))
+	desired_ruleset(config, model, &whole);
+	if (apply->ruleset && !strcmp(apply->ruleset, strbuf_text(&whole)))
 		return 0;
-	r = net_nft(apply->net, strbuf_text(&b), err);
+	desired_gate(model, &gate);
+	r = net_nft(apply->net, strbuf_text(gate_only ? &gate : &whole), err);
 	if (r < 0)
 		return err_wrap(err, "ruleset");
 	free(apply->ruleset);
-	apply->ruleset = strbuf_steal(&b);
+	apply->ruleset = strbuf_steal(&whole);
 	return 0;
 }
 

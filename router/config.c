@@ -20,6 +20,8 @@ static const struct config_bounds byte_bounds = {1, 255};
 static const struct config_bounds priority_bounds = {1, 254};
 static const struct config_bounds count_bounds = {1, 100};
 static const struct config_bounds interval_bounds = {100, 60000};
+/* VRRP v3 counts hundredths of a second in twelve bits. */
+static const struct config_bounds advert_bounds = {10, 40950};
 static const struct config_bounds grace_bounds = {0, 600000};
 
 static const struct config_list intranet_list = {
@@ -40,6 +42,7 @@ static const struct config_field network_fields[] = {
 static const struct config_field sync_fields[] = {
 	FIELD("interface", config_ifname, sync.interface, NULL, false),
 	FIELD("group", config_uint, sync.group, &byte_bounds, true),
+	FIELD("advert", config_duration, sync.advert_ms, &advert_bounds, false),
 };
 static const struct config_field health_fields[] = {
 	FIELD("port", config_uint, health.port, &port_bounds, false),
@@ -174,6 +177,8 @@ static int check_rest(const struct config_text *text, const struct router_config
 	if (!strcmp(config->sync.interface, config->network.interface))
 		return config_error(AT(text, "sync", "interface"), err,
 				    "must not be network.interface");
+	if (config->sync.advert_ms % 10)
+		return config_error(AT(text, "sync", "advert"), err, "must be a multiple of 10ms");
 	if (config->health.timeout_ms > config->health.interval_ms)
 		return config_error(AT(text, "health", "timeout"), err,
 				    "must not be longer than health.interval");
@@ -203,7 +208,7 @@ static void defaults(struct router_config *config)
 	*config = (struct router_config){
 		.network.interface = "net1",
 		.mtu = 1400,
-		.sync.interface = "sync",
+		.sync = {.interface = "sync", .advert_ms = 100},
 		.priority = 100,
 		.health = {.port = 9001,
 			   .interval_ms = 500,
@@ -258,7 +263,8 @@ bool router_config_reloadable(const struct router_config *a, const struct router
 	       addr_equal(&a->vip, &b->vip) && addr_equal(&a->exits.first, &b->exits.first) &&
 	       addr_equal(&a->exits.last, &b->exits.last) && a->mtu == b->mtu &&
 	       !strcmp(a->sync.interface, b->sync.interface) && a->sync.group == b->sync.group &&
-	       a->priority == b->priority && addr_equal(&a->metrics.address, &b->metrics.address) &&
+	       a->sync.advert_ms == b->sync.advert_ms && a->priority == b->priority &&
+	       addr_equal(&a->metrics.address, &b->metrics.address) &&
 	       a->metrics.port == b->metrics.port && !strcmp(a->socket, b->socket) &&
 	       !strcmp(a->run_dir, b->run_dir);
 }

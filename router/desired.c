@@ -173,6 +173,15 @@ static void ruleset_inside(const struct router_config *config, struct strbuf *b)
 	strbuf_add(b, " }\n\t}\n");
 }
 
+#define GATE_SHUT "iifname \"" VIP_DEVICE "\" drop\n"
+
+void desired_gate(const struct model *model, struct strbuf *b)
+{
+	strbuf_add(b, "flush chain ip byway_router gate\n");
+	if (!model->promoted)
+		strbuf_add(b, "add rule ip byway_router gate " GATE_SHUT);
+}
+
 /* The gate stands before connection tracking: a packet that comes too early leaves no entry.
  * Tracked is only what comes by the VIP, so that conntrackd carries flows and not the router's own
  * traffic. */
@@ -180,7 +189,7 @@ static void ruleset_gate(const struct model *model, struct strbuf *b)
 {
 	strbuf_add(b, "\tchain gate {\n\t\ttype filter hook prerouting priority -350\n");
 	if (!model->promoted)
-		strbuf_add(b, "\t\tiifname \"" VIP_DEVICE "\" drop\n");
+		strbuf_add(b, "\t\t" GATE_SHUT);
 	strbuf_add(b, "\t}\n"
 		      "\tchain raw_in {\n"
 		      "\t\ttype filter hook prerouting priority raw\n"
@@ -213,6 +222,11 @@ static void ruleset_other_protocols(const struct model *model, struct strbuf *b)
 	strbuf_add(b, "\t\tmeta mark set ct mark\n");
 }
 
+/* Refusals: of the ICMP codes that mean ENETUNREACH and EHOSTUNREACH these two reach UDP sockets as
+ * well; the plain ones are hints that only TCP heeds (net/ipv4/icmp.c, icmp_err_convert). */
+#define REJECT_NO_EXIT	 "reject with icmp type net-prohibited"
+#define REJECT_DEAD_EXIT "reject with icmp type host-prohibited"
+
 /* What becomes of a new flow. Where no exit takes any, it is refused at once, unless a pair of
  * gateways is just taking over from one another: then its packet is dropped, and what the client
  * sends again a second later finds the exit up, or down. */
@@ -225,7 +239,7 @@ static void ruleset_new(const struct model *model, struct strbuf *b)
 	} else if (model_exit_hoped_for(model)) {
 		strbuf_add(b, "\t\tdrop\n");
 	} else {
-		strbuf_add(b, "\t\treject with icmp type net-unreachable\n");
+		strbuf_add(b, "\t\t" REJECT_NO_EXIT "\n");
 	}
 }
 
@@ -258,7 +272,7 @@ static void ruleset_prerouting(const struct router_config *config, const struct 
 		      "\t}\n"
 		      "\tchain refused {\n"
 		      "\t\tmeta l4proto tcp reject with tcp reset\n"
-		      "\t\treject with icmp type host-unreachable\n"
+		      "\t\t" REJECT_DEAD_EXIT "\n"
 		      "\t}\n");
 }
 

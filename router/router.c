@@ -12,8 +12,6 @@
 #include "log.h"
 #include "mem.h"
 
-#define ADVERT_MS 100
-
 /* After the farewell: packets that are on their way find this router a little longer. */
 #define LINGER_MS 1000
 
@@ -116,7 +114,7 @@ static int election_start(struct router *router, struct err *err)
 			       .n_holdings = 1,
 			       .ignore = ignore,
 			       .n_ignore = array_len(ignore),
-			       .advert_ms = ADVERT_MS};
+			       .advert_ms = config->sync.advert_ms};
 	int r = ha_vrid(&config->vip, &vip.vrid, err);
 
 	if (r >= 0)

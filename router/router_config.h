@@ -26,7 +26,8 @@ struct router_config {
 	unsigned int mtu;	      /* bytes */
 	struct {
 		char interface[IFNAMSIZ];
-		unsigned int group; /* pair number */
+		unsigned int group;	/* pair number */
+		unsigned int advert_ms; /* between two VRRP advertisements, of both members */
 	} sync;
 	unsigned int priority; /* VRRP */
 	struct {
