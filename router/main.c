@@ -89,9 +89,12 @@ static int run(const struct daemon_options *options, struct router_config *confi
 		return EXIT_RUNTIME;
 	}
 	r = router_start(base, config, &program.router, &err);
-	if (r < 0) {
+	if (r == -EMSGSIZE) {
+		fprintf(stderr, "%s: %s\n", options->config, err.text);
+		status = EXIT_CONFIG;
+	} else if (r < 0) {
 		log_error("cannot start", "error=\"%s\"", err.text);
-		status = r == -EMSGSIZE ? EXIT_CONFIG : EXIT_RUNTIME;
+		status = EXIT_RUNTIME;
 	} else {
 		status = run_router(base, &program);
 		router_free(program.router);
