@@ -1,0 +1,62 @@
+"""The programs' configuration files, generated from plan.py."""
+from . import plan
+
+
+def node(name):
+    """byway-node's configuration on the node `name`."""
+    leases = next(n for n in plan.NODES if n.name == name).leases
+    return {
+        "node": name,
+        "nodes": [{"name": n.name, "address": n.address} for n in plan.NODES],
+        "networks": [
+            {"name": "vpn", "vni": 7950, "mtu": plan.MTU, "subnet": plan.SUBNET, "vip": plan.VIP,
+             "leases": _ranges(leases["vpn"])},
+            {"name": "sync", "vni": 7951, "mtu": plan.MTU, "subnet": plan.SYNC,
+             "leases": _ranges(leases["sync"])},
+        ],
+    }
+
+
+def _ranges(leases):
+    return [{"role": role, "range": addresses} for role, addresses in leases.items()]
+
+
+def _network():
+    return {"interface": "net1", "subnet": plan.SUBNET, "clients": plan.CLIENTS,
+            "identities": plan.IDENTITIES}
+
+
+def router():
+    """byway-router's configuration, the same for both members."""
+    return {
+        "network": _network(), "vip": plan.VIP, "exits": plan.EXITS, "intranet": plan.INTRANET,
+        "mtu": plan.MTU, "sync": {"interface": "sync", "group": 1},
+    }
+
+
+def gateway(member):
+    """byway-gateway's configuration of one member of the pair."""
+    return {
+        "network": _network(), "vip": plan.VIP, "mtu": plan.MTU,
+        "exits": [{"name": e.name, "address": e.address, "config": f"/etc/byway/exits/{e.name}.conf",
+                   "prefer": e.prefer} for e in plan.EXIT_LIST],
+        "member": member, "sync": {"interface": "sync", "group": 2}, "track": "eth0",
+        "probe": {"targets": [plan.SERVER]},
+    }
+
+
+def wg_quick(exit_, private, provider_public):
+    """An exit's file as its provider would hand it out."""
+    return (f"[Interface]\nPrivateKey = {private}\nAddress = {exit_.tunnel}/32\n"
+            f"DNS = 10.64.{exit_.number}.1\n\n"
+            f"[Peer]\nPublicKey = {provider_public}\nAllowedIPs = 0.0.0.0/0\n"
+            f"Endpoint = {exit_.endpoint}:{plan.WIREGUARD_PORT}\nPersistentKeepalive = 5\n")
+
+
+def cni(network, role):
+    """What the CNI binary gets on standard input for a pod's interface."""
+    config = {"cniVersion": "1.0.0", "name": network, "type": "byway", "role": role,
+              "network": network, "subnet": plan.SUBNET if network == "vpn" else plan.SYNC}
+    if role == "client":
+        config |= {"vip": plan.VIP, "intranet": plan.INTRANET}
+    return config

@@ -1,0 +1,88 @@
+"""A node: a machine on the underlay with a primary CNI stand-in and the node agent."""
+import json
+import subprocess
+
+from . import agent, configs, plan
+from .internet import FORWARD, plug
+from .namespaces import CLONE_NEWNET, CLONE_NEWNS, Namespace
+
+# Where pods may go without leaving the node's own world: what the node does not masquerade.
+PRIVATE = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"
+
+
+class Node(Namespace):
+    """One node, by its plan."""
+
+    FLAGS = CLONE_NEWNET | CLONE_NEWNS
+    DIRECTORIES = ("/run", "/etc/byway")
+
+    def __init__(self, node_plan):
+        super().__init__(node_plan.name)
+        self.plan = node_plan
+        self.agent = agent.Agent(self, "byway-node", "node")
+
+    def cables(self):
+        """On the underlay."""
+        return plug(self, "eth0", "underlay")
+
+    def describe(self):
+        """Collects its configuration: underlay, the bridge of its pods, the way out for them."""
+        gateway, gateway6 = self.plan.pod_address(1), self.plan.pod_address(1, 6)
+        self.ip(f"address add {self.plan.address}/{plan.UNDERLAY} dev eth0", "link set eth0 up",
+                f"route add default via {plan.ISP_UNDERLAY}",
+                f"route add {plan.SERVICE}/32 via {plan.SERVICE_UNDERLAY}",
+                "link add name cni0 type bridge mcast_snooping 0", "link set cni0 up",
+                f"address add {gateway} dev cni0", f"address add {gateway6} dev cni0 nodad",
+                # IPv6 ends in nothing, but a packet that takes this way is seen by the captures.
+                "route add 2000::/3 dev eth0",
+                *(f"route add {other.pods} via {other.address}" for other in plan.NODES
+                  if other is not self.plan))
+        self.nft("table ip node { chain out { type nat hook postrouting priority srcnat;\n"
+                 f"oifname eth0 ip saddr {self.plan.pods} ip daddr != {{ {PRIVATE} }} masquerade\n"
+                 "}\n}")
+        self.write("/etc/byway/node.json", configs.node(self.name))
+        self.shell(FORWARD + "; mkdir -p /run/netns /run/lock; "
+                   "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+
+    # --- the node agent ------------------------------------------------------------------------------
+
+    def ready(self):
+        """Whether pods can be wired: namespace and lease tables are there."""
+        return all(self.path(f"/run/{wanted}").exists() for wanted in
+                   ("netns/byway", "byway/leases/vpn", "byway/leases/sync"))
+
+    def restart_agent(self):
+        """Ends the node agent as a restart would, and starts it again."""
+        self.agent.restart()
+
+    # --- the container runtime's part ------------------------------------------------------------------
+
+    def cni(self, command, pod, interface, config):
+        """Executes the CNI binary the way a runtime does and returns its result document."""
+        environment = {
+            "CNI_COMMAND": command, "CNI_CONTAINERID": pod.container, "CNI_IFNAME": interface,
+            "CNI_NETNS": f"/run/netns/{pod.name}", "CNI_PATH": "/opt/cni/bin",
+            "CNI_ARGS": f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={pod.name};"
+                        f"K8S_POD_UID={pod.uid}",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        }
+        done = subprocess.run(self.command("/byway/build/byway"), input=json.dumps(config), text=True,
+                              capture_output=True, env=environment, timeout=60)
+        if done.returncode:
+            raise RuntimeError(f"CNI {command} {pod.name}/{interface} on {self.name}: exit status "
+                               f"{done.returncode}: {done.stdout.strip()} {done.stderr.strip()}")
+        return json.loads(done.stdout) if done.stdout.strip() else {}
+
+    def ports(self, pod):
+        """Names of a pod's ports in the node agent's namespace, known by their alias."""
+        links = json.loads(self.run("ip", "-j", "link", net=self.path("/run/netns/byway")))
+        return [link["ifname"] for link in links
+                if link.get("ifalias", "").startswith(f"byway {pod.container}/")]
+
+    def set_links(self, pod, state):
+        """Takes every cable of a pod down or up, on the node's side."""
+        ports = self.ports(pod)
+        self.run("ip", "link", "set", pod.cable, state)
+        if ports:
+            self.run("ip", "-batch", "-", net=self.path("/run/netns/byway"),
+                     text="".join(f"link set {port} {state}\n" for port in ports))
