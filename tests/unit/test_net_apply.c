@@ -338,6 +338,40 @@ static void test_vxlan_number_taken(void **state)
 	shell("ip link del other");
 }
 
+/* Warm: configured, down. Active: up, with its route. */
+static void test_wireguard(void **state)
+{
+	auto_net struct net *net = NULL;
+	auto_object_list struct object_list warm = {0}, active = {0}, actual = {0};
+	struct link_object link;
+	struct err err;
+
+	(void)state;
+	if (!have_namespace ||
+	    system("ip link add wg type wireguard 2>/dev/null && ip link del wg") != 0)
+		skip(); /* before anything is allocated: it does not come back */
+	net = open_net();
+	clear(net);
+	objects_parse("[{\"object\":\"link\",\"name\":\"wg\",\"kind\":\"wireguard\",\"mtu\":1380,"
+		      "\"alias\":\"byway test\"}]",
+		      &warm);
+	objects_parse("[{\"object\":\"link\",\"name\":\"wg\",\"kind\":\"wireguard\",\"mtu\":1380,"
+		      "\"alias\":\"byway test\",\"up\":true},"
+		      "{\"object\":\"route\",\"table\":9,\"dst\":\"0.0.0.0/0\",\"dev\":\"wg\"}]",
+		      &active);
+	assert_int_equal(net_reconcile(net, &warm, &actual, NULL, NULL, &err), 0);
+	assert_int_equal(net_link_get(net, "wg", &link, &err), 0);
+	assert_int_equal(link.kind, LINK_WIREGUARD);
+	assert_int_equal(link.mtu, 1380);
+	assert_false(link.up);
+	assert_int_equal(net_update(net, &active, &actual, NULL, NULL, &err), 0);
+	shell("ip route show table 9 | grep -q 'default dev wg'");
+	assert_int_equal(net_update(net, &warm, &actual, NULL, NULL, &err), 0);
+	shell("! ip route show table 9 | grep -q 'default dev wg'");
+	assert_int_equal(actual.n, 1);
+	clear(net);
+}
+
 static void test_links_and_addresses(void **state)
 {
 	auto_net struct net *net = open_net();
@@ -445,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_update_from_memory),
 		cmocka_unit_test(test_many_routes),
 		cmocka_unit_test(test_vxlan_number_taken),
+		cmocka_unit_test(test_wireguard),
 		cmocka_unit_test(test_links_and_addresses),
 		cmocka_unit_test(test_sysctl),
 		cmocka_unit_test(test_nft),
