@@ -124,7 +124,8 @@ class Namespace:
 
     def stop(self):
         """Ends everything in it, and it."""
-        for pid in [*self.processes(), self.pid]:
+        alive = os.path.exists(f"/proc/{self.pid}")
+        for pid in [*self.processes(), self.pid] if alive else []:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

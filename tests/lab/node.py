@@ -42,6 +42,8 @@ class Node(Namespace):
                  "}\n}")
         self.write("/etc/byway/node.json", configs.node(self.name))
         self.shell(FORWARD + "; mkdir -p /run/netns /run/lock; "
+                   # A shared mount from the start, as `ip netns` makes it: later it would hide pods.
+                   "mount --bind /run/netns /run/netns; mount --make-shared /run/netns; "
                    "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
 
     # --- the node agent ------------------------------------------------------------------------------

@@ -1,0 +1,182 @@
+"""What must hold of the main job (README.md), on a real kernel with every real part.
+
+The tests share one installation and run in this order; each leaves it whole.
+"""
+import json
+
+import pytest
+
+from lab import drills, plan
+from lab.measure import Flows
+
+EXITS = [exit_.name for exit_ in plan.EXIT_LIST]
+PUBLIC = {exit_.public for exit_ in plan.EXIT_LIST}
+
+
+def assert_none_lost(seen):
+    """Every one of 300 flows was heard again, by the exit it began with."""
+    assert (seen["opened"], seen["lost"], seen["moved"]) == (300, 0, 0), seen
+
+
+# --- 1: where traffic goes -----------------------------------------------------------------------------
+
+
+def test_connections_spread_over_all_exits_from_each_node(flows):
+    """Each exit gets at least 15 % of each client's connections."""
+    for opening in flows.opening:
+        assert opening["opened"] == 150, opening
+        shares = drills.by_exit(opening["per_exit"])
+        assert set(shares) == set(EXITS), shares
+        assert min(shares.values()) >= 0.15 * 150, shares
+
+
+def test_ping_gets_through(lab):
+    """IPVS does not schedule ICMP; it has its own way to an exit."""
+    for client in lab.of_role("client"):
+        client.run("ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", plan.SERVER)
+
+
+def test_udp_gets_through(lab):
+    """Conversations by UDP are answered, by the exits."""
+    with drills.Conversations(lab, 40, protocol="udp", interval=500) as flows:
+        assert flows.opened()["opened"] == 40
+        assert set(flows.opened()["per_exit"]) <= PUBLIC
+
+
+def test_web_server_sees_an_exit(lab):
+    """What a web server tells a client is an exit's public address."""
+    for client in lab.of_role("client"):
+        assert lab.address_of(client) in PUBLIC
+
+
+def test_intranet_is_reached_on_the_primary_interface(lab):
+    """The intranet's service sees the pod's own primary address."""
+    for client in lab.of_role("client"):
+        assert lab.address_of(client, plan.SERVICE) == client.address
+
+
+def test_a_pod_without_byway_is_untouched(lab):
+    """It leaves by its node, and the captures see it: the control of every "nothing leaked". """
+    pod = lab.pods["plain-a"]
+    before = len(lab.leaked())
+    assert lab.address_of(pod) == plan.ISP_PUBLIC
+    assert len(lab.leaked()) > before
+    lab.capture()   # begins anew: these packets were meant to be seen
+
+
+# --- 2, 3: death of a router, of a gateway pod -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["kill", "term"])
+def test_router_goes(lab, flows, how):
+    """0 of 300 connections lost, 0 moved to another exit."""
+    assert_none_lost(drills.lose_router(lab, flows, how))
+
+
+@pytest.mark.parametrize("how", ["kill", "term"])
+def test_gateway_goes(lab, flows, how):
+    """0 of 300 lost, 0 moved: the same public addresses."""
+    seen = drills.lose_gateway(lab, flows, how)
+    assert seen["carried"]
+    assert_none_lost(seen)
+
+
+# --- 4, 5: death of providers ----------------------------------------------------------------------------
+
+
+def test_provider_falls_silent_and_returns(lab, flows):
+    """Only its flows die, each is answered, none leaves by another exit; new flows avoid it until it is
+    back, and then established ones stay where they are."""
+    seen = drills.cut_exit(lab, flows, "se")
+    assert seen["flows"] and seen["reset"] == seen["flows"], seen
+    assert (seen["others_lost"], seen["others_moved"], seen["strayed"]) == (0, 0, 0), seen
+    assert seen["new"]["opened"] == 60 and "se" not in drills.by_exit(seen["new"]["per_exit"]), seen
+    back = drills.return_exit(lab, flows, "se")
+    assert back["moved"] == 0 and back["answered"] == back["alive"] == 300 - seen["flows"], back
+    assert drills.by_exit(back["new"]["per_exit"]).get("se"), back
+
+
+def test_all_providers_silent(lab):
+    """Clients get an error at once; nothing leaks, also while routers and gateways restart."""
+    seen = drills.cut_all_exits(lab)
+    for refused in seen["refused"]:
+        assert refused["opened"] == 0 and refused["errors"] == {"ENETUNREACH": 10}, refused
+        assert refused["ms"] < 5000, refused
+    assert seen["tries"] and seen["opened"] == 0, seen
+    assert seen["leaked"] == []
+
+
+# --- 6: the beginning and the end of a pod -----------------------------------------------------------------
+
+
+def test_pod_never_leaks_from_first_to_last_instruction(lab):
+    """From before CNI ADD until after DEL."""
+    seen = drills.boot_client(lab, lab.pods["c2"])
+    assert seen["running"]
+    assert seen["leaked"] == []
+
+
+def test_losing_net1_does_not_open_eth0(lab):
+    """A client whose interface is gone is refused."""
+    client = lab.pods["c2"]
+    client.run("ip", "link", "set", "net1", "down")
+    try:
+        seen = Flows(client, 4)
+        assert seen.opened()["opened"] == 0
+        seen.stop()
+        assert lab.address_of(client, plan.SERVICE) == client.address
+    finally:
+        lab.remove_pod(client)
+        lab.create_pod(client)
+
+
+# --- 7: a bad configuration at run time --------------------------------------------------------------------
+
+
+def test_mtu_larger_than_the_underlay_is_refused_changing_nothing(lab):
+    """byway-node cannot know before it looks: still one line, exit status 2, nothing changed."""
+    node = lab.nodes["node-a"]
+    config = json.loads(node.path("/etc/byway/node.json").read_text())
+    config["networks"][0]["mtu"] = 1451
+    node.write("/tmp/mtu.json", config)
+    links = node.run("ip", "-d", "link", net=node.path("/run/netns/byway"))
+    refused = node.run("/byway/build/byway-node", "--config", "/tmp/mtu.json", check=False)
+    assert refused.returncode == 2, refused
+    assert len(refused.stderr.splitlines()) == 1 and "networks[0].mtu" in refused.stderr, refused
+    assert node.run("ip", "-d", "link", net=node.path("/run/netns/byway")) == links
+
+
+# --- 8: restarts of single agents ----------------------------------------------------------------------------
+
+
+def restarted(lab, flows, agent):
+    """Restarts one agent by itself while pings and flows run; what was lost."""
+    flows.mark()
+    pings = [client.spawn("ping", "-n", "-q", "-i", "0.2", "-w", "12", plan.SERVER, log=f"ping-{client.name}")
+             for client in lab.of_role("client")]
+    agent.restart()
+    drills.wait_for(f"{agent.namespace.name} ready again", agent.is_ready, 90, 0.2)
+    for ping in pings:
+        ping.wait()
+    return flows.settled()
+
+
+def test_restart_of_each_agent_loses_nothing(lab, flows):
+    """Node agents, standby and active router, both gateways, one after the other."""
+    agents = [node.agent for node in lab.nodes.values()]
+    agents += [drills.standby_router(lab).agent, drills.active_router(lab).agent]
+    agents += [pod.agent for pod in lab.of_role("gateway")]
+    for agent in agents:
+        assert_none_lost(restarted(lab, flows, agent))
+
+
+def test_killed_agents_hand_over(lab, flows):
+    """SIGKILL to the agent alone, on the active router and on the busiest gateway: the kernel ends
+    keepalived with it, the peer takes over, 0 lost."""
+    for pod in (drills.active_router(lab), drills.busiest_gateway(lab)):
+        flows.mark()
+        pod.agent.kill()
+        seen = flows.settled()
+        pod.agent.start()
+        drills.wait_for(f"{pod.name} ready again", pod.agent.is_ready, 90, 0.2)
+        assert_none_lost(seen)
