@@ -204,16 +204,18 @@ const struct config_value *config_find(const struct config_text *t, struct confi
 
 /* --- decoders --- */
 
-static int want_string(const struct config_value *v, const char **ret, struct err *err)
+/* The text of a non-empty string; NULL and `err` where it is none. */
+static const char *want_string(const struct config_value *v, struct err *err)
 {
 	if (!json_is_string(v->json))
-		return config_error(v, err, "must be a string");
-	if (!json_string_length(v->json))
-		return config_error(v, err, "must not be empty");
-	if (strlen(json_string_value(v->json)) != json_string_length(v->json))
-		return config_error(v, err, "NUL character in a string");
-	*ret = json_string_value(v->json);
-	return 0;
+		config_error(v, err, "must be a string");
+	else if (!json_string_length(v->json))
+		config_error(v, err, "must not be empty");
+	else if (strlen(json_string_value(v->json)) != json_string_length(v->json))
+		config_error(v, err, "NUL character in a string");
+	else
+		return json_string_value(v->json);
+	return NULL;
 }
 
 int config_ignore(const struct config_value *v, void *out, const void *arg, struct err *err)
@@ -225,12 +227,11 @@ int config_ignore(const struct config_value *v, void *out, const void *arg, stru
 int config_string(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
 	char **s = out;
-	const char *text;
-	int r = want_string(v, &text, err);
+	const char *text = want_string(v, err);
 
 	(void)arg;
-	if (r < 0)
-		return r;
+	if (!text)
+		return -EINVAL;
 	free(*s);
 	*s = xstrdup(text);
 	return 0;
@@ -247,12 +248,11 @@ int config_bool(const struct config_value *v, void *out, const void *arg, struct
 
 int config_addr(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
-	const char *s;
-	int r = want_string(v, &s, err);
+	const char *s = want_string(v, err);
 
 	(void)arg;
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	if (addr_parse(s, out) < 0)
 		return config_error(v, err, "\"%.60s\" is not an address", s);
 	return 0;
@@ -260,12 +260,11 @@ int config_addr(const struct config_value *v, void *out, const void *arg, struct
 
 int config_prefix(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
-	const char *s;
-	int r = want_string(v, &s, err);
+	const char *s = want_string(v, err);
 
 	(void)arg;
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	if (prefix_parse(s, out) < 0)
 		return config_error(v, err, "\"%.60s\" is not a prefix (ADDRESS/LENGTH)", s);
 	return 0;
@@ -273,12 +272,11 @@ int config_prefix(const struct config_value *v, void *out, const void *arg, stru
 
 int config_range(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
-	const char *s;
-	int r = want_string(v, &s, err);
+	const char *s = want_string(v, err);
 
 	(void)arg;
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	if (addr_range_parse(s, out) < 0)
 		return config_error(v, err, "\"%.100s\" is not a range (FIRST-LAST)", s);
 	return 0;
@@ -286,12 +284,11 @@ int config_range(const struct config_value *v, void *out, const void *arg, struc
 
 int config_mac(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
-	const char *s;
-	int r = want_string(v, &s, err);
+	const char *s = want_string(v, err);
 
 	(void)arg;
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	if (mac_parse(s, out) < 0)
 		return config_error(v, err, "\"%.60s\" is not a hardware address", s);
 	return 0;
@@ -319,13 +316,12 @@ int config_duration(const struct config_value *v, void *out, const void *arg, st
 		unsigned int ms;
 	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}};
 	const struct config_bounds *bounds = arg;
-	const char *s;
+	const char *s = want_string(v, err);
 	unsigned long long n;
 	char *end;
-	int r = want_string(v, &s, err);
 
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	n = s[0] >= '0' && s[0] <= '9' ? strtoull(s, &end, 10) : 0;
 	for (size_t i = 0; s[0] >= '0' && s[0] <= '9' && i < array_len(units); i++) {
 		if (strcmp(end, units[i].suffix) != 0)
@@ -342,12 +338,11 @@ int config_duration(const struct config_value *v, void *out, const void *arg, st
 
 int config_ifname(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
-	const char *s;
-	int r = want_string(v, &s, err);
+	const char *s = want_string(v, err);
 
 	(void)arg;
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	if (strlen(s) >= IFNAMSIZ || strpbrk(s, "/: \t\n\r\v\f") || !strcmp(s, ".") ||
 	    !strcmp(s, ".."))
 		return config_error(v, err, "\"%.60s\" is not an interface name", s);
@@ -358,12 +353,11 @@ int config_ifname(const struct config_value *v, void *out, const void *arg, stru
 int config_label(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
 	unsigned int max = *(const unsigned int *)arg;
-	const char *s;
+	const char *s = want_string(v, err);
 	size_t n;
-	int r = want_string(v, &s, err);
 
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	n = strlen(s);
 	if (n > max || strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789-") != n || s[0] == '-' ||
 	    s[n - 1] == '-')
@@ -376,11 +370,10 @@ int config_enum(const struct config_value *v, void *out, const void *arg, struct
 {
 	const char *const *names = arg;
 	auto_strbuf struct strbuf known = {0};
-	const char *s;
-	int r = want_string(v, &s, err);
+	const char *s = want_string(v, err);
 
-	if (r < 0)
-		return r;
+	if (!s)
+		return -EINVAL;
 	for (int i = 0; names[i]; i++) {
 		if (!strcmp(names[i], s)) {
 			*(int *)out = i;
