@@ -5,11 +5,17 @@
  *
  *	promoted	tunnel up, route, gate open, first probe
  *	demoted		gate shut, tunnel down
- *	every second	the gates again (desired.c: the dead man's handle), counters
+ *	every second	the gates again (desired.c: the dead man's handle)
  *	every 30 s	a look at the kernel; repairs what somebody changed
  *	SIGHUP		the new configuration, whole or not at all
  *	SIGTERM		hand-over: keepalived resigns, packets on their way are still forwarded for
  *a second, then gates shut and tunnels down
+ *
+ * Where both members held an exit for a moment (a starved election, a split that heals), the
+ *provider's session belongs to whoever spoke last, and the other one's packets are answered to keys
+ *that it does not know. WireGuard itself would notice after 15 s (drivers/net/wireguard/timers.c).
+ *So a missed probe, together with nothing at all received since, makes the tunnel begin anew with a
+ *handshake, before the miss is taken for the provider's silence.
  *
  * A change of what is elected, or of where the agent listens, is a hand-over followed by a start
  *with the new configuration (`next`).
@@ -42,6 +48,7 @@
 #define ADVERT_MS	100
 #define RECONCILE_TICKS 30
 #define PROBE_ID	0x6200 /* and the exit's number */
+#define REKEY_MS	5000   /* not more often: what WireGuard allows itself (REKEY_TIMEOUT) */
 
 struct agent;
 
@@ -96,6 +103,43 @@ static void set_health(struct agent *a, size_t i, enum exit_health health)
 	a->model.exits[i].since = now_s();
 }
 
+/* The marks tell later whether anything has come in since. */
+static void on_round(void *data)
+{
+	const struct probed_exit *p = data;
+	struct exit_model *x = &p->agent->model.exits[p->i];
+	struct err err = {0};
+
+	if (apply_observe_tunnel(p->agent->net, &p->agent->config, &p->agent->model, p->i, &err) <
+	    0)
+		log_warn("tunnel cannot be read", "exit=%s why=\"%s\"", exit_name(p->agent, p->i),
+			 err.text);
+	x->rx_marks[1] = x->rx_marks[0];
+	x->rx_marks[0] = x->rx_bytes;
+}
+
+static void on_missed(unsigned int total, void *data)
+{
+	const struct probed_exit *p = data;
+	struct agent *a = p->agent;
+	struct exit_model *x = &a->model.exits[p->i];
+	int64_t now = now_us() / 1000;
+	struct err err = {0};
+
+	if (x->rekeyed_ms && now - x->rekeyed_ms < REKEY_MS)
+		return;
+	if (apply_observe_tunnel(a->net, &a->config, &a->model, p->i, &err) == 0 &&
+	    x->rx_bytes != x->rx_marks[1])
+		return; /* one lost probe on a tunnel that lives */
+	x->rekeyed_ms = now;
+	log_debug("tunnel begins anew", "exit=%s missed=%u", exit_name(a, p->i), total);
+	if (apply_rekey(a->net, &a->config, &a->model, p->i, &err) < 0)
+		log_warn("tunnel cannot begin anew", "exit=%s why=\"%s\"", exit_name(a, p->i),
+			 err.text);
+	x->rx_marks[0] = x->rx_marks[1] = 0;
+	probe_again(p->probe);
+}
+
 static void on_health(enum exit_health health, void *data)
 {
 	const struct probed_exit *p = data;
@@ -114,16 +158,18 @@ static void stop_probe(struct agent *a, size_t i)
 
 static void start_probe(struct agent *a, size_t i)
 {
+	const struct probe_callbacks callbacks = {on_round, on_missed, on_health, &a->probes[i]};
 	char dev[IFNAMSIZ];
 	struct err err = {0};
 
 	stop_probe(a, i);
 	a->probes[i].agent = a;
 	a->probes[i].i = i;
+	a->model.exits[i].rekeyed_ms = 0;
 	set_health(a, i, HEALTH_STARTING);
 	desired_tunnel_name(config_exit(&a->config, i), dev);
-	if (probe_start(a->base, &a->config.probe, dev, (uint16_t)(PROBE_ID + i), on_health,
-			&a->probes[i], &a->probes[i].probe, &err) == 0)
+	if (probe_start(a->base, &a->config.probe, dev, (uint16_t)(PROBE_ID + i), &callbacks,
+			&a->probes[i].probe, &err) == 0)
 		return;
 	/* What cannot be measured is not up. */
 	log_error("exit cannot be probed", "exit=%s why=\"%s\"", exit_name(a, i), err.text);
@@ -228,8 +274,6 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 		if (a->model.exits[i].held && !a->probes[i].probe)
 			start_probe(a, i);
 	}
-	if (apply_observe_tunnels(a->net, &a->config, &a->model, &err) < 0)
-		log_warn("tunnels cannot be read", "why=\"%s\"", err.text);
 	if (++a->ticks % RECONCILE_TICKS == 0 || a->dirty)
 		reconcile(a);
 }

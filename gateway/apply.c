@@ -206,19 +206,25 @@ static void sum_peers(const struct wg_device *dev, struct exit_model *x)
 	}
 }
 
-int apply_observe_tunnels(struct net *net, const struct gateway_config *config, struct model *m,
-			  struct err *err)
+int apply_observe_tunnel(struct net *net, const struct gateway_config *config, struct model *m,
+			 size_t i, struct err *err)
 {
-	for (size_t i = 0; i < config->exits.n; i++) {
-		auto_wg_device struct wg_device dev = {0};
-		char name[IFNAMSIZ];
+	auto_wg_device struct wg_device dev = {0};
+	char name[IFNAMSIZ];
 
-		if (!m->exits[i].held)
-			continue;
-		desired_tunnel_name(config_exit(config, i), name);
-		if (wg_device_get(net, name, &dev, err) < 0)
-			return err->code;
-		sum_peers(&dev, &m->exits[i]);
-	}
+	desired_tunnel_name(config_exit(config, i), name);
+	if (wg_device_get(net, name, &dev, err) < 0)
+		return err->code;
+	sum_peers(&dev, &m->exits[i]);
 	return 0;
+}
+
+int apply_rekey(struct net *net, const struct gateway_config *config, const struct model *m,
+		size_t i, struct err *err)
+{
+	auto_wg_device struct wg_device wanted = {0};
+
+	/* Setting a device replaces its peers, and a new peer knows no session. */
+	desired_device(config, m, i, &wanted);
+	return wg_device_set(net, &wanted, err);
 }

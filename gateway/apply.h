@@ -30,6 +30,10 @@ int apply_exit(struct net *net, const struct gateway_config *config, struct mode
 int apply_gates(struct net *net, const struct gateway_config *config, const struct model *m,
 		struct err *err);
 
-/* Reads handshakes and counters of the exits that are held. */
-int apply_observe_tunnels(struct net *net, const struct gateway_config *config, struct model *m,
-			  struct err *err);
+/* Reads handshake and counters of an exit. */
+int apply_observe_tunnel(struct net *net, const struct gateway_config *config, struct model *m,
+			 size_t i, struct err *err);
+
+/* Throws an exit's WireGuard sessions away, so that its next packet begins with a handshake. */
+int apply_rekey(struct net *net, const struct gateway_config *config, const struct model *m,
+		size_t i, struct err *err);
