@@ -1,6 +1,7 @@
 #include "apply.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,11 +30,13 @@ int apply_check(struct net *net, const struct gateway_config *config, struct mod
 
 static bool sysctl_is(const char *path, const char *value)
 {
-	auto_file FILE *f = fopen(path, "re");
-	char text[32] = "";
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[32];
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
 
-	if (!f || !fgets(text, sizeof(text), f))
+	if (n < 0)
 		return false;
+	text[n] = '\0';
 	text[strcspn(text, "\n")] = '\0';
 	return !strcmp(text, value);
 }

@@ -392,13 +392,13 @@ int gateway_config_load(const char *file, struct gateway_config *ret, struct err
 bool gateway_config_same_holdings(const struct gateway_config *a, const struct gateway_config *b)
 {
 	if (a->exits.n != b->exits.n || a->member != b->member || a->group != b->group ||
-	    strcmp(a->sync_interface, b->sync_interface) || strcmp(a->track, b->track) ||
-	    strcmp(a->interface, b->interface) || strcmp(a->run_dir, b->run_dir))
+	    strcmp(a->sync_interface, b->sync_interface) != 0 || strcmp(a->track, b->track) != 0 ||
+	    strcmp(a->interface, b->interface) != 0 || strcmp(a->run_dir, b->run_dir) != 0)
 		return false;
 	for (size_t i = 0; i < a->exits.n; i++) {
 		const struct exit_config *x = config_exit(a, i), *y = config_exit(b, i);
 
-		if (strcmp(x->name, y->name) || !addr_equal(&x->address, &y->address) ||
+		if (strcmp(x->name, y->name) != 0 || !addr_equal(&x->address, &y->address) ||
 		    x->prefer != y->prefer)
 			return false;
 	}

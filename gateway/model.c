@@ -101,7 +101,8 @@ static int take_exits(const struct config_text *t, const struct model_file *f,
 	for (size_t i = 0; i < f->exits.n; i++) {
 		size_t j = 0;
 
-		while (j < config->exits.n && strcmp(config_exit(config, j)->name, lines[i].name))
+		while (j < config->exits.n &&
+		       strcmp(config_exit(config, j)->name, lines[i].name) != 0)
 			j++;
 		if (j == config->exits.n)
 			return err_set(err, -EINVAL, "%s: exits[%zu].name: no exit \"%s\"", t->name,

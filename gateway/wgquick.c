@@ -271,32 +271,33 @@ static const char *value_allowed_ips(struct parser *p, char *value)
 
 struct key {
 	enum section section;
+	bool list; /* may be given several times */
 	const char *name;
 	value_fn *parse;    /* NULL: not followed */
 	const char *unused; /* why it is not followed */
-	bool list;	    /* may be given several times */
 };
 
 #define NO_COMMANDS "commands of a file are never run; the kill switch is built in"
 
 static const struct key keys[] = {
-	{SECTION_INTERFACE, "PrivateKey", value_private_key},
-	{SECTION_INTERFACE, "Address", value_address, .list = true},
-	{SECTION_INTERFACE, "DNS", value_dns, .list = true},
-	{SECTION_INTERFACE, "MTU", value_mtu},
-	{SECTION_INTERFACE, "ListenPort", .unused = "an exit only calls out; the kernel chooses"},
-	{SECTION_INTERFACE, "FwMark", .unused = "the agent marks a tunnel's packets itself"},
-	{SECTION_INTERFACE, "Table", .unused = "the interface alone decides the tunnel"},
-	{SECTION_INTERFACE, "SaveConfig", .unused = "the file is never written"},
-	{SECTION_INTERFACE, "PreUp", .unused = NO_COMMANDS, .list = true},
-	{SECTION_INTERFACE, "PostUp", .unused = NO_COMMANDS, .list = true},
-	{SECTION_INTERFACE, "PreDown", .unused = NO_COMMANDS, .list = true},
-	{SECTION_INTERFACE, "PostDown", .unused = NO_COMMANDS, .list = true},
-	{SECTION_PEER, "PublicKey", value_public_key},
-	{SECTION_PEER, "PresharedKey", value_preshared_key},
-	{SECTION_PEER, "AllowedIPs", value_allowed_ips, .list = true},
-	{SECTION_PEER, "Endpoint", value_endpoint},
-	{SECTION_PEER, "PersistentKeepalive", value_keepalive},
+	{SECTION_INTERFACE, false, "PrivateKey", value_private_key},
+	{SECTION_INTERFACE, true, "Address", value_address},
+	{SECTION_INTERFACE, true, "DNS", value_dns},
+	{SECTION_INTERFACE, false, "MTU", value_mtu},
+	{SECTION_INTERFACE, false, "ListenPort",
+	 .unused = "an exit only calls out; the kernel chooses"},
+	{SECTION_INTERFACE, false, "FwMark", .unused = "the agent marks a tunnel's packets itself"},
+	{SECTION_INTERFACE, false, "Table", .unused = "the interface alone decides the tunnel"},
+	{SECTION_INTERFACE, false, "SaveConfig", .unused = "the file is never written"},
+	{SECTION_INTERFACE, true, "PreUp", .unused = NO_COMMANDS},
+	{SECTION_INTERFACE, true, "PostUp", .unused = NO_COMMANDS},
+	{SECTION_INTERFACE, true, "PreDown", .unused = NO_COMMANDS},
+	{SECTION_INTERFACE, true, "PostDown", .unused = NO_COMMANDS},
+	{SECTION_PEER, false, "PublicKey", value_public_key},
+	{SECTION_PEER, false, "PresharedKey", value_preshared_key},
+	{SECTION_PEER, true, "AllowedIPs", value_allowed_ips},
+	{SECTION_PEER, false, "Endpoint", value_endpoint},
+	{SECTION_PEER, false, "PersistentKeepalive", value_keepalive},
 };
 
 _Static_assert(array_len(keys) <= 32, "struct parser.seen is a bit a key");

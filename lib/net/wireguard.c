@@ -16,7 +16,7 @@
  * of a key. All three are small and not negative. */
 static int mask_between(int c, int lo, int hi)
 {
-	return ((lo - 1 - c) & (c - hi - 1)) >> 31;
+	return -(int)((unsigned int)((lo - 1 - c) & (c - hi - 1)) >> 31);
 }
 
 /* Value of a base64 digit, -1 where it is none. */
