@@ -5,6 +5,8 @@ import signal
 import socket
 import time
 
+from .namespaces import STATE
+
 
 class Agent:
     """One program in one namespace; `name` is that of its configuration and its control socket."""
@@ -18,6 +20,11 @@ class Agent:
         self.process = self.namespace.spawn(
             f"/byway/build/{self.program}", "--config", f"/etc/byway/{self.name}.json",
             log=f"{self.namespace.name}-{self.program}")
+
+    def last_words(self):
+        """The last line it said."""
+        file = STATE / "log" / f"{self.namespace.name}-{self.program}.log"
+        return file.read_text(errors="replace").strip().rpartition("\n")[2]
 
     def pid(self):
         """Its process id seen from here (nsenter stands between where the pod has its own), or 0."""
@@ -87,7 +94,10 @@ class Agent:
         return json.loads(body) if code == 200 else {}
 
     def is_ready(self):
-        """What it says itself: traffic passes, or would."""
+        """What it says itself: traffic passes, or would. One that ended will never be: an error."""
+        if self.process and self.process.poll() is not None:
+            raise RuntimeError(f"{self.program} of {self.namespace.name} ended with exit status "
+                               f"{self.process.returncode}: {self.last_words()}")
         try:
             return self.get("/readyz")[0] == 200
         except OSError:

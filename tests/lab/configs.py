@@ -1,4 +1,6 @@
 """The programs' configuration files, generated from plan.py."""
+import os
+
 from . import plan
 
 
@@ -21,6 +23,16 @@ def _ranges(leases):
     return [{"role": role, "range": addresses} for role, addresses in leases.items()]
 
 
+def _sync(group):
+    return {"interface": "sync", "group": group}
+
+
+def _patience():
+    """An emulated processor on a busy machine pauses for longer than the adverts of 100 ms after which
+    a peer counts as dead; there it is given more time."""
+    return {"advert": "300ms"} if os.environ.get("LAB_MODE") == "emulated" else {}
+
+
 def _network():
     return {"interface": "net1", "subnet": plan.SUBNET, "clients": plan.CLIENTS,
             "identities": plan.IDENTITIES}
@@ -30,7 +42,7 @@ def router():
     """byway-router's configuration, the same for both members."""
     return {
         "network": _network(), "vip": plan.VIP, "exits": plan.EXITS, "intranet": plan.INTRANET,
-        "mtu": plan.MTU, "sync": {"interface": "sync", "group": 1},
+        "mtu": plan.MTU, "sync": _sync(1) | _patience(),
     }
 
 
@@ -40,7 +52,7 @@ def gateway(member):
         "network": _network(), "vip": plan.VIP, "mtu": plan.MTU,
         "exits": [{"name": e.name, "address": e.address, "config": f"/etc/byway/exits/{e.name}.conf",
                    "prefer": e.prefer} for e in plan.EXIT_LIST],
-        "member": member, "sync": {"interface": "sync", "group": 2}, "track": "eth0",
+        "member": member, "sync": _sync(2), "track": "eth0",
         "probe": {"targets": [plan.SERVER]},
     }
 

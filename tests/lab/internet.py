@@ -9,7 +9,7 @@ import os
 import subprocess
 
 from . import plan
-from .namespaces import STATE, Namespace
+from .namespaces import STATE, Namespace, feed, set_sysctl
 
 
 def bridges():
@@ -26,7 +26,9 @@ def plug(namespace, device, bridge):
     yield f"link set {cable} master {bridge} up"
 
 
-FORWARD = "echo 1 > /proc/sys/net/ipv4/ip_forward"
+def forward():
+    """Makes a router of the namespace that this process is in."""
+    set_sysctl("net.ipv4.ip_forward", 1)
 
 
 def private_key():
@@ -111,7 +113,7 @@ class Isp(Namespace):
                 "route add 198.51.100.0/24 dev wan")
         self.nft("table ip isp { chain out { type nat hook postrouting priority srcnat;\n"
                  f"oifname wan snat to {plan.ISP_PUBLIC}\n}}\n}}")
-        self.shell(FORWARD)
+        self.then(forward)
 
 
 class Provider(Namespace):
@@ -145,12 +147,13 @@ class Provider(Namespace):
         """Collects its configuration; the public address is another one than the endpoint."""
         number = self.exit.number
         self.ip(f"address add {self.exit.endpoint}/24 dev wan", "link set wan up",
-                f"address add {self.exit.public}/24 dev wan", "link add wg0 type wireguard")
+                f"address add {self.exit.public}/24 dev wan", "link add wg0 type wireguard",
+                f"address add 10.64.{number}.1/24 dev wg0", "link set wg0 up")
         self.nft("table ip provider { chain out { type nat hook postrouting priority srcnat;\n"
                  f"oifname wan ip saddr 10.64.{number}.0/24 snat to {self.exit.public}\n}}\n}}")
-        self.shell(FORWARD)
-        self.shell(f"wg setconf wg0 /dev/stdin <<'KEYS'\n{self._server()}KEYS\n"
-                   f"ip address add 10.64.{number}.1/24 dev wg0; ip link set wg0 up")
+        self.then(forward)
+        keys = self._server()
+        self.then(lambda: feed(keys, "wg", "setconf", "wg0", "/dev/stdin"))
 
     def _server(self):
         return (f"[Interface]\nPrivateKey = {self.server_private}\n"

@@ -1,5 +1,6 @@
 """The whole installation: brought up in order, in parallel where nothing waits for it."""
 import subprocess
+import threading
 import time
 
 from . import plan
@@ -18,6 +19,24 @@ def wait_for(what, condition, timeout=60, pause=0.05):
             raise TimeoutError(f"after {timeout} s still not: {what}")
         time.sleep(pause)
     return value
+
+
+def in_parallel(functions):
+    """Calls functions at the same time; the first failure is raised when all are done."""
+    problems = []
+
+    def call(function):
+        try:
+            function()
+        except Exception as problem:  # raised below: a thread's failure would only be printed
+            problems.append(problem)
+    threads = [threading.Thread(target=call, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if problems:
+        raise problems[0]
 
 
 class Lab:
@@ -92,8 +111,10 @@ class Lab:
         """The primary network of pods: their node's side first, since it makes the cables."""
         for pod in pods:
             pod.primary()
-        wait_all([node.configure() for node in {pod.node.name: pod.node for pod in pods}.values()])
-        wait_all([step for pod in pods for step in (pod.configure(), pod.publish())])
+        by_node = {node: [pod for pod in pods if pod.node is node] for node in self.nodes.values()}
+        wait_all([node.configure() for node in by_node])
+        wait_all([*(pod.configure() for pod in pods),
+                  *(node.publish(its) for node, its in by_node.items())])
 
     def start_nodes(self):
         """The node agents; returns when pods can be wired."""
@@ -104,9 +125,12 @@ class Lab:
         self._say("node agents")
 
     def wire_pods(self):
-        """CNI ADD for every pod, routers and gateways first."""
-        for pod in self.pods.values():
-            pod.add()
+        """CNI ADD for every pod, the nodes at the same time."""
+        def add_all(node):
+            for pod in self.pods.values():
+                if pod.node is node:
+                    pod.add()
+        in_parallel([lambda n=node: add_all(n) for node in self.nodes.values()])
         self._say("pods wired")
 
     def start_agents(self):
@@ -156,8 +180,7 @@ class Lab:
         pod.kill()
         pod.delete()
         pod.stop()
-        wait_all([pod.node.start_shell(f"umount -l /run/netns/{pod.name}; rm /run/netns/{pod.name};"
-                                       f"ip link del {pod.cable} || true")])
+        pod.node.forget(pod)
 
     def create_pod(self, pod, before_add=None):
         """Starts a pod as the runtime does; `before_add(pod)` is called when only its primary network

@@ -15,7 +15,7 @@ import subprocess
 STATE = pathlib.Path("/run/lab")    # pid/NAME, log/NAME.log: where a later process finds everything
 
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
-MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
+MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 4096, 16384, 1 << 18, 1 << 20
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -108,7 +108,7 @@ class Namespace:
     def __init__(self, name):
         self.name = name
         self.pid = 0
-        self._ip, self._nft, self._shell = ["link set lo up"], [], []
+        self._ip, self._nft, self._then = ["link set lo up"], [], []
 
     # --- life --------------------------------------------------------------------------------------
 
@@ -184,7 +184,8 @@ class Namespace:
             options["stdout"].close()
         return process
 
-    # --- configuring: collected first, carried out by few processes, in parallel with others ---------
+    # --- configuring: collected first, then carried out by one child that enters the namespace -------
+    # Starting a program costs the emulated machine far more than a fork; so no nsenter and no shell.
 
     def ip(self, *lines):
         """Adds lines for `ip -batch`."""
@@ -194,32 +195,76 @@ class Namespace:
         """Adds nftables rules."""
         self._nft.append(rules)
 
-    def shell(self, lines):
-        """Adds lines of shell, carried out after the others."""
-        self._shell.append(lines)
+    def then(self, step):
+        """Adds a function that is called inside, after ip and nft."""
+        self._then.append(step)
 
     def configure(self):
         """Starts carrying out what was collected; returns what wait_all() waits for."""
-        script = "ip -batch - <<'END'\n" + "\n".join(self._ip) + "\nEND\n"
-        if self._nft:
-            script += "nft -f - <<'END'\n" + "\n".join(self._nft) + "\nEND\n"
-        script += "\n".join(self._shell)
-        self._ip, self._nft, self._shell = [], [], []
-        return self.start_shell(script)
+        ip, nft, then = self._ip, self._nft, self._then
+        self._ip, self._nft, self._then = [], [], []
 
-    def start_shell(self, script):
-        """Starts a shell script inside; returns what wait_all() waits for."""
-        process = subprocess.Popen(self.command("bash", "-ec", script), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        return self.name, process
+        def steps():
+            if ip:
+                feed("\n".join(ip), "ip", "-batch", "-")
+            if nft:
+                feed("\n".join(nft), "nft", "-f", "-")
+            for step in then:
+                step()
+        return self.inside(steps)
+
+    def inside(self, function):
+        """Calls a function in a child that entered the network and mount namespaces; returns what
+        wait_all() waits for."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child:
+            os.close(writer)
+            return self.name, child, reader
+        status = 1
+        try:
+            for kind, flag in (("net", CLONE_NEWNET), ("mnt", CLONE_NEWNS)):
+                if self.FLAGS & flag:
+                    enter(f"/proc/{self.pid}/ns/{kind}", flag)
+            function()
+            status = 0
+        except BaseException as problem:    # the parent raises it: a child has no other voice
+            os.write(writer, str(problem).encode()[:4000])
+        finally:
+            os._exit(status)
 
 
-def wait_all(started, timeout=60):
-    """Waits for programs started in parallel; the first failure is an error with its output."""
-    for name, process in started:
-        output, _ = process.communicate(timeout=timeout)
-        if process.returncode:
-            raise RuntimeError(f"{name}: exit status {process.returncode}: {output.strip()}")
+def enter(path, kind):
+    """setns(2) by path."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    _call("setns", fd, kind)
+    os.close(fd)
+
+
+def feed(text, *words):
+    """Runs a program with `text` on its standard input; its failure is an error with what it said."""
+    done = subprocess.run(words, input=text, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=60)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(words)}: {done.stdout.strip()}")
+
+
+def set_sysctl(key, value):
+    """Writes a sysctl of the namespace that this process is in."""
+    pathlib.Path("/proc/sys", key.replace(".", "/")).write_text(str(value))
+
+
+def wait_all(started):
+    """Waits for children of inside(); the first failure is an error with what it said."""
+    problems = []
+    for name, child, reader in started:
+        with open(reader, "rb") as told:
+            text = told.read().decode()
+        _, status = os.waitpid(child, 0)
+        if status:
+            problems.append(f"{name}: {text or f'wait status {status}'}")
+    if problems:
+        raise RuntimeError("; ".join(problems))
 
 
 def _all_processes():

@@ -1,13 +1,22 @@
 """A node: a machine on the underlay with a primary CNI stand-in and the node agent."""
 import json
+import os
 import subprocess
 
 from . import agent, configs, plan
-from .internet import FORWARD, plug
-from .namespaces import CLONE_NEWNET, CLONE_NEWNS, Namespace
+from .internet import forward, plug
+from .namespaces import (CLONE_NEWNET, CLONE_NEWNS, MS_BIND, MS_SHARED, Namespace, mount,
+                         set_sysctl)
 
 # Where pods may go without leaving the node's own world: what the node does not masquerade.
 PRIVATE = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"
+
+
+def _share_namespaces():
+    """A shared mount from the start, as `ip netns` makes it: made later it would hide pods."""
+    os.makedirs("/run/netns")
+    mount("/run/netns", "/run/netns", flags=MS_BIND)
+    mount("none", "/run/netns", flags=MS_SHARED)
 
 
 class Node(Namespace):
@@ -41,10 +50,9 @@ class Node(Namespace):
                  f"oifname eth0 ip saddr {self.plan.pods} ip daddr != {{ {PRIVATE} }} masquerade\n"
                  "}\n}")
         self.write("/etc/byway/node.json", configs.node(self.name))
-        self.shell(FORWARD + "; mkdir -p /run/netns /run/lock; "
-                   # A shared mount from the start, as `ip netns` makes it: later it would hide pods.
-                   "mount --bind /run/netns /run/netns; mount --make-shared /run/netns; "
-                   "echo 1 > /proc/sys/net/ipv6/conf/all/forwarding")
+        self.then(forward)
+        self.then(lambda: set_sysctl("net.ipv6.conf.all.forwarding", 1))
+        self.then(_share_namespaces)
 
     # --- the node agent ------------------------------------------------------------------------------
 
@@ -58,6 +66,22 @@ class Node(Namespace):
         self.agent.restart()
 
     # --- the container runtime's part ------------------------------------------------------------------
+
+    def publish(self, pods):
+        """Shows pods' network namespaces under /run/netns, as runtimes do; wait_all() waits for it."""
+        def bind():
+            for pod in pods:
+                name = f"/run/netns/{pod.name}"
+                os.close(os.open(name, os.O_CREAT | os.O_WRONLY))
+                mount(f"/proc/{pod.pid}/ns/net", name, flags=MS_BIND)
+        return self.inside(bind)
+
+    def forget(self, pod):
+        """Ends what publish() and the primary CNI made for a pod."""
+        name = f"/run/netns/{pod.name}"
+        self.run("umount", "-l", name)
+        self.path(name).unlink()
+        self.run("ip", "link", "del", pod.cable, check=False)
 
     def cni(self, command, pod, interface, config):
         """Executes the CNI binary the way a runtime does and returns its result document."""

@@ -39,11 +39,6 @@ class Pod(Namespace):
                 f"route add default via {node.pod_address(1).split('/')[0]}",
                 f"route add ::/0 via {node.pod_address(1, 6).split('/')[0]}")
 
-    def publish(self):
-        """Shows the pod's network namespace to the node under /run/netns, as runtimes do."""
-        name = f"/run/netns/{self.name}"
-        return self.node.start_shell(f"touch {name}; mount --bind /proc/{self.pid}/ns/net {name}")
-
     @property
     def address(self):
         """Its address on the primary network."""
