@@ -93,13 +93,10 @@ def table(figures):
 def main():
     """Plays it all; the exit status says whether what must hold held."""
     say, figures = Narrator(), {}
-    with Lab(lambda text: say(f"lab: {text}")) as lab:
+    with Lab(lambda text: say(f"lab: {text}"), save="/byway/build/lab/demo") as lab:
         lab.capture()
-        try:
-            failovers(lab, say, figures)
-            leaks(lab, say, figures)
-        finally:
-            lab.save_logs("/byway/build/lab/demo")
+        failovers(lab, say, figures)
+        leaks(lab, say, figures)
         lab.stop_captures()
     OUT.write_text(json.dumps(figures, indent=2) + "\n")
     print(f"\n{figures['flows']['opened']} connections, by exit {figures['flows']['per_exit']}\n")

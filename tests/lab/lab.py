@@ -40,10 +40,13 @@ def in_parallel(functions):
 
 
 class Lab:
-    """All namespaces by name: `internet`, `intranet`, `isp`, `providers` by exit, `nodes`, `pods`."""
+    """All namespaces by name: `internet`, `intranet`, `isp`, `providers` by exit, `nodes`, `pods`.
 
-    def __init__(self, log=None):
-        self._say = log or (lambda text: None)
+    `log` is told of each part that is up; `save` is a directory that gets the programs' logs at the end,
+    however it comes."""
+
+    def __init__(self, log=None, save=None):
+        self._say, self._save = log or (lambda text: None), save
         self.internet, self.intranet, self.isp = Internet(), Intranet(), Isp()
         self.providers = {exit_.name: Provider(exit_) for exit_ in plan.EXIT_LIST}
         self.nodes = {node.name: Node(node) for node in plan.NODES}
@@ -51,9 +54,15 @@ class Lab:
         self.captures = {}
 
     def __enter__(self):
-        return self.up()
+        try:
+            return self.up()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_):
+        if self._save:
+            self.save_logs(self._save)
         self.down()
 
     # --- parts ------------------------------------------------------------------------------------

@@ -3,22 +3,15 @@ import pytest
 
 from lab import Lab, drills
 
-LOGS = "/byway/build/lab/main"
-
 
 @pytest.fixture(scope="session")
 def lab():
     """The installation, up and ready, captures proven to see a leak."""
-    installation = Lab()
-    try:
-        installation.up()
+    with Lab(save="/byway/build/lab/main") as installation:
         for node, capture in installation.capture().items():
             capture.prove(installation.pods[f"plain-{node[-1]}"])
         yield installation
         installation.stop_captures()
-    finally:
-        installation.save_logs(LOGS)
-        installation.down()
 
 
 @pytest.fixture
