@@ -67,7 +67,10 @@ static const struct attach_sysctl forward_sysctls[] = {
 	{"net/netfilter/nf_conntrack_tcp_be_liberal", "1"},
 };
 
-static const struct attach_sysctl ipvs_sysctls[] = {
+/* A router's refusals must come at once, however many: the kernel's limit is one ICMP error a second
+ * for each client (icmp_ratelimit), and whoever is not told retries for minutes. */
+static const struct attach_sysctl router_sysctls[] = {
+	{"net/ipv4/icmp_ratemask", "0"},
 	{"net/ipv4/vs/conntrack", "1"},
 	{"net/ipv4/vs/sloppy_tcp", "1"},
 	{"net/ipv4/vs/expire_nodest_conn", "1"},
@@ -113,7 +116,7 @@ size_t role_sysctls(enum cni_role role, const char *ifname,
 	n = add_interface_sysctls(list, n, "default");
 	n = add_interface_sysctls(list, n, ifname);
 	if (role == ROLE_ROUTER)
-		n = add_sysctls(list, n, ipvs_sysctls, array_len(ipvs_sysctls));
+		n = add_sysctls(list, n, router_sysctls, array_len(router_sysctls));
 	if (role == ROLE_GATEWAY)
 		n = add_sysctls(list, n, gateway_sysctls, array_len(gateway_sysctls));
 	return n;

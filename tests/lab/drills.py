@@ -118,7 +118,7 @@ def wait_exits(lab, state, exits=None, timeout=60):
     addresses = [e.address for e in plan.EXIT_LIST if exits is None or e.name in exits]
     for router in lab.of_role("router"):
         wait_for(f"{router.name} sees exits {state}: {addresses}",
-                 lambda r=router: all(exit_states(r).get(a) == state for a in addresses), timeout)
+                 lambda r=router: all(exit_states(r).get(a) == state for a in addresses), timeout, 0.2)
 
 
 def come_back(lab, pod):
