@@ -103,6 +103,7 @@ class Lab:
         self._say("namespaces")
         self._plug_machines()
         for machine in self.machines():
+            machine.ip("link set lo up")
             machine.describe()
         wait_all([machine.configure() for machine in self.machines()])
         self._say("machines")

@@ -4,6 +4,7 @@ A holder is a fork of this Python, which costs a tenth of starting anything unde
 keeps its namespaces alive until it is killed, whatever else dies in them.
 """
 import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -16,6 +17,8 @@ STATE = pathlib.Path("/run/lab")    # pid/NAME, log/NAME.log: where a later proc
 
 CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 MS_BIND, MS_REC, MS_PRIVATE, MS_SHARED = 4096, 16384, 1 << 18, 1 << 20
+
+SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -108,7 +111,7 @@ class Namespace:
     def __init__(self, name):
         self.name = name
         self.pid = 0
-        self._ip, self._nft, self._then = ["link set lo up"], [], []
+        self._ip, self._nft, self._then = [], [], []
 
     # --- life --------------------------------------------------------------------------------------
 
@@ -252,6 +255,20 @@ def feed(text, *words):
 def set_sysctl(key, value):
     """Writes a sysctl of the namespace that this process is in."""
     pathlib.Path("/proc/sys", key.replace(".", "/")).write_text(str(value))
+
+
+def link_switch():
+    """What set_link() needs: it stands for the network namespace in which it was made."""
+    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def set_link(switch, name, up):
+    """Takes a link up or down: netdevice(7)."""
+    request = bytearray(struct.pack("16sH22x", name.encode(), 0))
+    fcntl.ioctl(switch, SIOCGIFFLAGS, request)
+    flags = struct.unpack_from("H", request, 16)[0]
+    struct.pack_into("H", request, 16, flags | IFF_UP if up else flags & ~IFF_UP)
+    fcntl.ioctl(switch, SIOCSIFFLAGS, bytes(request))
 
 
 def wait_all(started):

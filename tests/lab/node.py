@@ -1,12 +1,13 @@
 """A node: a machine on the underlay with a primary CNI stand-in and the node agent."""
 import json
 import os
+import signal
 import subprocess
 
 from . import agent, configs, plan
 from .internet import forward, plug
-from .namespaces import (CLONE_NEWNET, CLONE_NEWNS, MS_BIND, MS_SHARED, Namespace, mount,
-                         set_sysctl)
+from .namespaces import (CLONE_NEWNET, CLONE_NEWNS, MS_BIND, MS_SHARED, Namespace, enter,
+                         link_switch, mount, set_link, set_sysctl, wait_all)
 
 # Where pods may go without leaving the node's own world: what the node does not masquerade.
 PRIVATE = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16"
@@ -40,7 +41,9 @@ class Node(Namespace):
         self.ip(f"address add {self.plan.address}/{plan.UNDERLAY} dev eth0", "link set eth0 up",
                 f"route add default via {plan.ISP_UNDERLAY}",
                 f"route add {plan.SERVICE}/32 via {plan.SERVICE_UNDERLAY}",
-                "link add name cni0 type bridge mcast_snooping 0", "link set cni0 up",
+                # With a MAC of its own: one taken from the ports changes as pods come and go.
+                f"link add name cni0 address {self.bridge_mac()} type bridge mcast_snooping 0",
+                "link set cni0 up",
                 f"address add {gateway} dev cni0", f"address add {gateway6} dev cni0 nodad",
                 # IPv6 ends in nothing, but a packet that takes this way is seen by the captures.
                 "route add 2000::/3 dev eth0",
@@ -53,6 +56,10 @@ class Node(Namespace):
         self.then(forward)
         self.then(lambda: set_sysctl("net.ipv6.conf.all.forwarding", 1))
         self.then(_share_namespaces)
+
+    def bridge_mac(self):
+        """MAC of the bridge of its pods."""
+        return "0a:58:0a:f4:00:" + self.plan.address.rpartition(".")[2].zfill(2)
 
     # --- the node agent ------------------------------------------------------------------------------
 
@@ -105,10 +112,19 @@ class Node(Namespace):
         return [link["ifname"] for link in links
                 if link.get("ifalias", "").startswith(f"byway {pod.container}/")]
 
-    def set_links(self, pod, state):
-        """Takes every cable of a pod down or up, on the node's side."""
+    def set_links(self, pod, up, kill=()):
+        """Takes every cable of a pod up or down, on the node's side, and kills processes with it: at once,
+        all that is slow has been done before. Programs would do one thing long after the other, and a
+        kernel whose keepalived is dead goes on forwarding, a keepalived that sees a link go says goodbye."""
         ports = self.ports(pod)
-        self.run("ip", "link", "set", pod.cable, state)
-        if ports:
-            self.run("ip", "-batch", "-", net=self.path("/run/netns/byway"),
-                     text="".join(f"link set {port} {state}\n" for port in ports))
+
+        def switch():
+            with link_switch() as primary:
+                enter("/run/netns/byway", CLONE_NEWNET)
+                with link_switch() as byway:
+                    for pid in kill:
+                        os.kill(pid, signal.SIGKILL)
+                    for port in ports:
+                        set_link(byway, port, up)
+                set_link(primary, pod.cable, up)
+        wait_all([self.inside(switch)])

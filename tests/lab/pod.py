@@ -34,7 +34,7 @@ class Pod(Namespace):
         node, index = self.node.plan, self.plan.index
         self.node.ip(f"link add name {self.cable} mtu 1500 type veth peer name eth0 netns {self.pid}",
                      f"link set {self.cable} master cni0 up")
-        self.ip(f"address add {node.pod_address(index)} dev eth0",
+        self.ip("link set lo up", f"address add {node.pod_address(index)} dev eth0",
                 f"address add {node.pod_address(index, 6)} dev eth0 nodad", "link set eth0 up",
                 f"route add default via {node.pod_address(1).split('/')[0]}",
                 f"route add ::/0 via {node.pod_address(1, 6).split('/')[0]}")
@@ -91,14 +91,12 @@ class Pod(Namespace):
 
     def cut(self):
         """Takes its links down, on the node's side."""
-        self.node.set_links(self, "down")
+        self.node.set_links(self, False)
 
     def mend(self):
         """Takes its links up again."""
-        self.node.set_links(self, "up")
+        self.node.set_links(self, True)
 
     def die(self):
-        """What losing a pod is: everything killed, every link cut. The links go first, so that its
-        kernel, which would go on forwarding, is not taken for the pod's survival."""
-        self.cut()
-        self.kill()
+        """What losing a pod is: everything killed and every link cut, in the same moment."""
+        self.node.set_links(self, False, kill=self.processes())
