@@ -67,8 +67,8 @@ static const struct attach_sysctl forward_sysctls[] = {
 	{"net/netfilter/nf_conntrack_tcp_be_liberal", "1"},
 };
 
-/* A router's refusals must come at once, however many: the kernel's limit is one ICMP error a second
- * for each client (icmp_ratelimit), and whoever is not told retries for minutes. */
+/* A router's refusals must come at once, however many: the kernel's limit is one ICMP error a
+ * second for each client (icmp_ratelimit), and whoever is not told retries for minutes. */
 static const struct attach_sysctl router_sysctls[] = {
 	{"net/ipv4/icmp_ratemask", "0"},
 	{"net/ipv4/vs/conntrack", "1"},

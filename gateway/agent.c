@@ -1,24 +1,25 @@
 /* Theory of operation
  *
  * Start: kill switch, devices (tunnels down), then the election. From there on everything is an
- *answer to an event:
+ * answer to an event:
  *
  *	promoted	tunnel up, route, gate open, first probe
  *	demoted		gate shut, tunnel down
  *	every second	the gates again (desired.c: the dead man's handle)
  *	every 30 s	a look at the kernel; repairs what somebody changed
  *	SIGHUP		the new configuration, whole or not at all
- *	SIGTERM		hand-over: keepalived resigns, packets on their way are still forwarded for
- *a second, then gates shut and tunnels down
+ *	SIGTERM		hand-over: keepalived resigns, packets on their way are still forwarded
+ *			for a second, then gates shut and tunnels down
  *
  * Where both members held an exit for a moment (a starved election, a split that heals), the
- *provider's session belongs to whoever spoke last, and the other one's packets are answered to keys
- *that it does not know. WireGuard itself would notice after 15 s (drivers/net/wireguard/timers.c).
- *So a missed probe, together with nothing at all received since, makes the tunnel begin anew with a
- *handshake, before the miss is taken for the provider's silence.
+ * provider's session belongs to whoever spoke last, and the other one's packets are answered with
+ * keys that it does not know. WireGuard itself would notice after 15 s
+ * (drivers/net/wireguard/timers.c). So a missed probe, together with nothing at all received since,
+ * makes the tunnel begin anew with a handshake, before the miss is taken for the provider's
+ * silence.
  *
  * A change of what is elected, or of where the agent listens, is a hand-over followed by a start
- *with the new configuration (`next`).
+ * with the new configuration (`next`).
  */
 #include "agent.h"
 
@@ -48,7 +49,7 @@
 #define ADVERT_MS	100
 #define RECONCILE_TICKS 30
 #define PROBE_ID	0x6200 /* and the exit's number */
-#define REKEY_MS	5000   /* not more often: what WireGuard allows itself (REKEY_TIMEOUT) */
+#define REKEY_MS	5000 /* of an exit that is down: what WireGuard allows itself (REKEY_TIMEOUT) */
 
 struct agent;
 
@@ -118,6 +119,8 @@ static void on_round(void *data)
 	x->rx_marks[0] = x->rx_bytes;
 }
 
+/* A handshake that is lost in the same gap must not make the gap longer: WireGuard would wait 5 s,
+ * so until the exit is called down each missed round begins anew. */
 static void on_missed(unsigned int total, void *data)
 {
 	const struct probed_exit *p = data;
@@ -126,7 +129,7 @@ static void on_missed(unsigned int total, void *data)
 	int64_t now = now_us() / 1000;
 	struct err err = {0};
 
-	if (x->rekeyed_ms && now - x->rekeyed_ms < REKEY_MS)
+	if (x->health == HEALTH_DOWN && now - x->rekeyed_ms < REKEY_MS)
 		return;
 	if (apply_observe_tunnel(a->net, &a->config, &a->model, p->i, &err) == 0 &&
 	    x->rx_bytes != x->rx_marks[1])
@@ -137,7 +140,6 @@ static void on_missed(unsigned int total, void *data)
 		log_warn("tunnel cannot begin anew", "exit=%s why=\"%s\"", exit_name(a, p->i),
 			 err.text);
 	x->rx_marks[0] = x->rx_marks[1] = 0;
-	probe_again(p->probe);
 }
 
 static void on_health(enum exit_health health, void *data)

@@ -104,7 +104,7 @@ static void set_defaults(struct gateway_config *c)
 		.interface = "net1",
 		.sync_interface = "sync",
 		.track = "eth0",
-		.probe = {.interval_ms = 500, .timeout_ms = 1000, .down = 2, .up = 2},
+		.probe = {.interval_ms = 500, .timeout_ms = 500, .down = 3, .up = 2},
 		.health_port = 9001,
 		.metrics_address = {.family = AF_INET},
 		.metrics_port = 9000,

@@ -76,11 +76,6 @@ static void send_round(struct probe *p)
 	arm_expiry(p);
 }
 
-void probe_again(struct probe *p)
-{
-	send_round(p);
-}
-
 static void on_round(evutil_socket_t fd, short what, void *data)
 {
 	(void)fd, (void)what;

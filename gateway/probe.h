@@ -27,7 +27,4 @@ int probe_start(struct event_base *base, const struct probe_config *config, cons
 		uint16_t id, const struct probe_callbacks *callbacks, struct probe **ret,
 		struct err *err);
 
-/* One round more, between two others. */
-void probe_again(struct probe *probe);
-
 void probe_stop(struct probe *probe);

@@ -1,7 +1,7 @@
 /* Theory of operation
  *
  * A kind is a table of fields, and a field a type with flags. What differs between types (how a
- *value looks, when it is "none", when two are equal, how it is read from JSON) is in one row of
+ * value looks, when it is "none", when two are equal, how it is read from JSON) is in one row of
  *`types` each; what the functions below do with the fields follows from the flags alone:
  *
  *	ID	two objects with the same values here are the same object, seen twice

@@ -1,18 +1,20 @@
 /* flows tcp|udp HOST PORT COUNT INTERVAL_MS: open connections that keep talking.
  *
- * Each connection says a line every INTERVAL_MS (staggered, so that COUNT / INTERVAL_MS lines a
- * millisecond are under way) and expects "<its public address> <line>" back. The public address
- *tells its exit. Commands come on stdin, a line each, answered by a line of JSON:
+ * Each connection says a line every INTERVAL_MS (staggered) and expects "<its public address> <line>"
+ * back; the public address tells its exit. Commands come on stdin, a line each, answered by a line of
+ * JSON:
  *
- *	mark   starts the measures anew
- *	check  says what happened since the last mark
+ *	mark	starts the measures anew
+ *	check	says what happened since the last mark
  *
- * A first line is printed when each connection is either open (its first line was answered) or
- *failed. What is called what: lost      ended since it was opened, by an error or the far end, or
- *(UDP) refused by ICMP reset     those of the lost that were told so (RST, ICMP), instead of timing
- *out moved     answered, but with another public address than at first answered  alive, and a line
- *said after the mark has been answered gap_ms    longest time since the mark without any answered
- *line
+ * A first line is printed when each connection is either open (its first line was answered) or failed.
+ * What is called what:
+ *
+ *	lost		ended since it was opened, by an error or the far end, or refused by ICMP (UDP)
+ *	reset		those of the lost that were told so (RST, ICMP) instead of timing out
+ *	moved		answered, but with another public address than at first
+ *	answered	alive, and a line said after the mark has been answered
+ *	gap_ms		longest time since the mark without any answered line
  */
 #include <arpa/inet.h>
 #include <errno.h>
