@@ -106,13 +106,14 @@ static void add_service(struct object_list *ret)
 	service->flags = IP_VS_SVC_F_SCHED1 | IP_VS_SVC_F_SCHED2;
 }
 
-/* A suspect keeps its place with weight 0: its share of the hash comes back to it. An exit that is
- * down is taken out, which makes IPVS forget its own entries of it. */
+/* An exit that takes no new flows keeps its place with weight 0. Were it taken out, IPVS would expire
+ * its connections, and with each its conntrack entry (ip_vs_conn_expire(), ip_vs_nfct.c), which says
+ * whose the flow is: the flow's next packet would be a new one's first and leave by another exit. */
 static void add_destination(const struct model_exit *exit, struct object_list *ret)
 {
 	struct ipvs_destination_object *destination;
 
-	if (exit->state != EXIT_UP && exit->state != EXIT_SUSPECT)
+	if (exit->state == EXIT_UNKNOWN)
 		return;
 	destination = &object_list_add(ret, OBJECT_IPVS_DESTINATION)->destination;
 	destination->fwmark = FWMARK_NEW;
