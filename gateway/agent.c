@@ -5,7 +5,7 @@
  *
  *	promoted	tunnel up, route, gate open, first probe
  *	demoted		gate shut, tunnel down
- *	every second	the gates again (desired.c: the dead man's handle)
+ *	every second	the gates again (desired.c: the dead man's handle), counters
  *	every 30 s	a look at the kernel; repairs what somebody changed
  *	SIGHUP		the new configuration, whole or not at all
  *	SIGTERM		hand-over: keepalived resigns, packets on their way are still forwarded
@@ -14,9 +14,9 @@
  * Where both members held an exit for a moment (a starved election, a split that heals), the
  * provider's session belongs to whoever spoke last, and the other one's packets are answered with
  * keys that it does not know. WireGuard itself would notice after 15 s
- * (drivers/net/wireguard/timers.c). So a missed probe, together with nothing at all received since,
- * makes the tunnel begin anew with a handshake, before the miss is taken for the provider's
- * silence.
+ * (drivers/net/wireguard/timers.c). keepalived tells of it, and at the next second, when the peer has
+ * stepped back, the tunnel begins anew with a handshake. Only then: a session thrown away for a
+ * missed probe makes a short gap a long one.
  *
  * A change of what is elected, or of where the agent listens, is a hand-over followed by a start
  * with the new configuration (`next`).
@@ -104,44 +104,6 @@ static void set_health(struct agent *a, size_t i, enum exit_health health)
 	a->model.exits[i].since = now_s();
 }
 
-/* The marks tell later whether anything has come in since. */
-static void on_round(void *data)
-{
-	const struct probed_exit *p = data;
-	struct exit_model *x = &p->agent->model.exits[p->i];
-	struct err err = {0};
-
-	if (apply_observe_tunnel(p->agent->net, &p->agent->config, &p->agent->model, p->i, &err) <
-	    0)
-		log_warn("tunnel cannot be read", "exit=%s why=\"%s\"", exit_name(p->agent, p->i),
-			 err.text);
-	x->rx_marks[1] = x->rx_marks[0];
-	x->rx_marks[0] = x->rx_bytes;
-}
-
-/* A handshake that is lost in the same gap must not make the gap longer: WireGuard would wait 5 s,
- * so until the exit is called down each missed round begins anew. */
-static void on_missed(unsigned int total, void *data)
-{
-	const struct probed_exit *p = data;
-	struct agent *a = p->agent;
-	struct exit_model *x = &a->model.exits[p->i];
-	int64_t now = now_us() / 1000;
-	struct err err = {0};
-
-	if (x->health == HEALTH_DOWN && now - x->rekeyed_ms < REKEY_MS)
-		return;
-	if (apply_observe_tunnel(a->net, &a->config, &a->model, p->i, &err) == 0 &&
-	    x->rx_bytes != x->rx_marks[1])
-		return; /* one lost probe on a tunnel that lives */
-	x->rekeyed_ms = now;
-	log_debug("tunnel begins anew", "exit=%s missed=%u", exit_name(a, p->i), total);
-	if (apply_rekey(a->net, &a->config, &a->model, p->i, &err) < 0)
-		log_warn("tunnel cannot begin anew", "exit=%s why=\"%s\"", exit_name(a, p->i),
-			 err.text);
-	x->rx_marks[0] = x->rx_marks[1] = 0;
-}
-
 static void on_health(enum exit_health health, void *data)
 {
 	const struct probed_exit *p = data;
@@ -160,18 +122,17 @@ static void stop_probe(struct agent *a, size_t i)
 
 static void start_probe(struct agent *a, size_t i)
 {
-	const struct probe_callbacks callbacks = {on_round, on_missed, on_health, &a->probes[i]};
 	char dev[IFNAMSIZ];
 	struct err err = {0};
 
 	stop_probe(a, i);
 	a->probes[i].agent = a;
 	a->probes[i].i = i;
-	a->model.exits[i].rekeyed_ms = 0;
+	a->model.exits[i].contested = false;
 	set_health(a, i, HEALTH_STARTING);
 	desired_tunnel_name(config_exit(&a->config, i), dev);
-	if (probe_start(a->base, &a->config.probe, dev, (uint16_t)(PROBE_ID + i), &callbacks,
-			&a->probes[i].probe, &err) == 0)
+	if (probe_start(a->base, &a->config.probe, dev, (uint16_t)(PROBE_ID + i), on_health,
+			&a->probes[i], &a->probes[i].probe, &err) == 0)
 		return;
 	/* What cannot be measured is not up. */
 	log_error("exit cannot be probed", "exit=%s why=\"%s\"", exit_name(a, i), err.text);
@@ -221,6 +182,13 @@ static void on_demoted(size_t i, void *data)
 	log_info("exit given up", "exit=%s state=%s", exit_name(a, i), ha_state_name(x->state));
 }
 
+static void on_contested(size_t i, void *data)
+{
+	struct agent *a = data;
+
+	a->model.exits[i].contested = true;
+}
+
 static void on_daemon_ended(const char *name, int status, unsigned int retry_ms, void *data)
 {
 	(void)data;
@@ -261,6 +229,24 @@ static void reconcile(struct agent *a)
 	a->dirty = true;
 }
 
+/* Once a second, of an exit that is held. */
+static void tend_tunnel(struct agent *a, size_t i)
+{
+	struct exit_model *x = &a->model.exits[i];
+	struct err err = {0};
+
+	if (x->contested) {
+		x->contested = false;
+		log_warn("both members held the exit, its tunnel begins anew", "exit=%s",
+			 exit_name(a, i));
+		if (apply_rekey(a->net, &a->config, &a->model, i, &err) < 0)
+			log_warn("tunnel cannot begin anew", "exit=%s why=\"%s\"", exit_name(a, i),
+				 err.text);
+	}
+	if (apply_observe_tunnel(a->net, &a->config, &a->model, i, &err) < 0)
+		log_warn("tunnel cannot be read", "exit=%s why=\"%s\"", exit_name(a, i), err.text);
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *data)
 {
 	struct agent *a = data;
@@ -273,8 +259,11 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 		return;
 	for (size_t i = 0; i < a->model.n_exits; i++) {
 		a->model.exits[i].state = ha_holding_state(a->ha, i);
-		if (a->model.exits[i].held && !a->probes[i].probe)
+		if (!a->model.exits[i].held)
+			continue;
+		if (!a->probes[i].probe)
 			start_probe(a, i);
+		tend_tunnel(a, i);
 	}
 	if (++a->ticks % RECONCILE_TICKS == 0 || a->dirty)
 		reconcile(a);
@@ -369,7 +358,8 @@ static int sync_address(struct agent *a, struct addr *ret, struct err *err)
 
 static int start_ha(struct agent *a, struct err *err)
 {
-	const struct ha_callbacks callbacks = {on_promoted, on_demoted, on_daemon_ended, a};
+	const struct ha_callbacks callbacks = {on_promoted, on_demoted, on_contested,
+					       on_daemon_ended, a};
 	auto_free struct ha_holding *holdings = xcalloc(a->config.exits.n, sizeof(*holdings));
 	auto_free struct addr *ignore = NULL;
 	struct ha_config config = {

@@ -21,8 +21,7 @@ struct exit_model {
 	struct sockaddr_storage endpoints[WGQUICK_PEERS_MAX];
 	int64_t last_handshake; /* seconds since the epoch, 0: never */
 	uint64_t rx_bytes, tx_bytes;
-	uint64_t rx_marks[2]; /* rx_bytes when the last round of probes began, and the one before */
-	int64_t rekeyed_ms;   /* when its sessions were last thrown away, monotonic; 0: never */
+	bool contested; /* the peer held it as well: the provider's session may be the peer's */
 };
 
 struct model {

@@ -22,7 +22,8 @@ struct probe {
 	const struct probe_config *config;
 	struct probe_rules rules;
 	struct probe_state state;
-	struct probe_callbacks callbacks;
+	probe_changed_fn *changed;
+	void *data;
 	uint16_t id;
 	int fd;
 	struct event *round, *readable, *expiry;
@@ -44,7 +45,7 @@ static struct timeval from_ms(int64_t ms)
 static void report(struct probe *p, bool changed)
 {
 	if (changed)
-		p->callbacks.changed(p->state.health, p->callbacks.data);
+		p->changed(p->state.health, p->data);
 }
 
 static void arm_expiry(struct probe *p)
@@ -63,7 +64,6 @@ static void send_round(struct probe *p)
 	const struct addr *targets = p->config->targets.items;
 	uint8_t request[PROBE_REQUEST_SIZE];
 
-	p->callbacks.round(p->callbacks.data);
 	probe_request(p->id, probe_state_sent(&p->state, now_ms()), request);
 	for (size_t i = 0; i < p->config->targets.n; i++) {
 		struct sockaddr_in to = {.sin_family = AF_INET};
@@ -85,12 +85,9 @@ static void on_round(evutil_socket_t fd, short what, void *data)
 static void on_expiry(evutil_socket_t fd, short what, void *data)
 {
 	struct probe *p = data;
-	unsigned int misses = p->state.misses;
 	bool changed = probe_state_expire(&p->state, &p->rules, now_ms());
 
 	(void)fd, (void)what;
-	if (p->state.misses > misses)
-		p->callbacks.missed(p->state.misses, p->callbacks.data);
 	arm_expiry(p);
 	report(p, changed);
 }
@@ -142,7 +139,7 @@ static int open_socket(const char *dev, struct err *err)
 }
 
 int probe_start(struct event_base *base, const struct probe_config *config, const char *dev,
-		uint16_t id, const struct probe_callbacks *callbacks, struct probe **ret,
+		uint16_t id, probe_changed_fn *changed, void *data, struct probe **ret,
 		struct err *err)
 {
 	const struct timeval interval = from_ms(config->interval_ms);
@@ -154,7 +151,8 @@ int probe_start(struct event_base *base, const struct probe_config *config, cons
 	p = xcalloc(1, sizeof(*p));
 	p->config = config;
 	p->rules = (struct probe_rules){config->timeout_ms, config->down, config->up};
-	p->callbacks = *callbacks;
+	p->changed = changed;
+	p->data = data;
 	p->id = id;
 	p->fd = fd;
 	/* Answers to the requests of a former holder must not count. */

@@ -12,19 +12,12 @@
 
 struct probe;
 
-/* Called from the loop. */
-struct probe_callbacks {
-	void (*round)(void *data); /* just before requests are sent */
-	/* No answer in time, `total` times in a row; before the health changes for it. */
-	void (*missed)(unsigned int total, void *data);
-	void (*changed)(enum exit_health health, void *data);
-	void *data;
-};
+/* Called from the loop whenever the health changes. */
+typedef void probe_changed_fn(enum exit_health health, void *data);
 
 /* `config` must outlive it. `id` tells this exit's requests from those of others. Needs
  * CAP_NET_RAW. *ret is owned by the caller: probe_stop(). */
 int probe_start(struct event_base *base, const struct probe_config *config, const char *dev,
-		uint16_t id, const struct probe_callbacks *callbacks, struct probe **ret,
+		uint16_t id, probe_changed_fn *changed, void *data, struct probe **ret,
 		struct err *err);
-
 void probe_stop(struct probe *probe);

@@ -103,7 +103,10 @@ static int election_start(struct router *router, struct err *err)
 {
 	const struct router_config *config = &router->config;
 	const struct addr ignore[] = {config->vip, router->address};
-	const struct ha_callbacks callbacks = {on_promoted, on_demoted, on_daemon_ended, router};
+	const struct ha_callbacks callbacks = {.promoted = on_promoted,
+					       .demoted = on_demoted,
+					       .daemon_ended = on_daemon_ended,
+					       .data = router};
 	struct ha_holding vip = {.name = VIP_DEVICE,
 				 .priority = (uint8_t)config->priority,
 				 .addr = config->vip,

@@ -14,6 +14,7 @@ static const char *role_name(const struct router *router)
 		return "standby";
 	case HA_INIT:
 	case HA_FAULT:
+	case HA_CONTESTED: /* never a state */
 		return "fault";
 	}
 	return "";

@@ -36,6 +36,8 @@ const char *ha_state_name(enum ha_state state)
 		return "master";
 	case HA_FAULT:
 		return "fault";
+	case HA_CONTESTED:
+		return "contested";
 	}
 	return "";
 }

@@ -114,8 +114,12 @@ static void ha_notified(const char *instance, enum ha_state state, void *data)
 	struct ha *ha = data;
 
 	for (size_t i = 0; i < ha->config.n_holdings; i++) {
-		if (!strcmp(ha->config.holdings[i].name, instance))
+		if (strcmp(ha->config.holdings[i].name, instance) != 0)
+			continue;
+		if (state != HA_CONTESTED)
 			ha->states[i] = state;
+		else if (ha->callbacks.contested)
+			ha->callbacks.contested(i, ha->callbacks.data);
 	}
 	event_active(ha->settle, EV_TIMEOUT, 0);
 }

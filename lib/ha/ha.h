@@ -54,13 +54,22 @@ int ha_vrid(const struct addr *addr, uint8_t *ret, struct err *err);
 void ha_keepalived_conf(const struct ha_config *config, const char *fifo, struct strbuf *b);
 void ha_conntrackd_conf(const struct ha_config *config, const char *dir, struct strbuf *b);
 
-enum ha_state { HA_INIT, HA_BACKUP, HA_MASTER, HA_FAULT };
+enum ha_state {
+	HA_INIT,
+	HA_BACKUP,
+	HA_MASTER,
+	HA_FAULT,
+	HA_CONTESTED, /* only told, never a holding's state: the peer claimed what we hold */
+};
 const char *ha_state_name(enum ha_state state);
 
 /* Called from the loop. `index` counts config->holdings. */
 struct ha_callbacks {
 	void (*promoted)(size_t index, void *data); /* MASTER: restore state, open the gate */
 	void (*demoted)(size_t index, void *data);  /* anything else: shut the gate */
+	/* May be NULL: the peer held it as well for a moment (a starved election, a split that has
+	 * healed), and has been told to step back. */
+	void (*contested)(size_t index, void *data);
 	/* May be NULL: "keepalived" or "conntrackd" ended by itself, with this exit code (-SIGNAL),
 	 * and is started again after `retry_ms`. */
 	void (*daemon_ended)(const char *name, int status, unsigned int retry_ms, void *data);

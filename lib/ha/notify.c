@@ -18,7 +18,7 @@ static bool state_parse(const char *s, enum ha_state *ret)
 		enum ha_state state;
 	} states[] = {
 		{"MASTER", HA_MASTER}, {"BACKUP", HA_BACKUP}, {"FAULT", HA_FAULT},
-		{"STOP", HA_INIT},     {"DELETED", HA_INIT},
+		{"STOP", HA_INIT},     {"DELETED", HA_INIT},  {"MASTER_RX_LOWER_PRI", HA_CONTESTED},
 	};
 	size_t n = strcspn(s, " ");
 

@@ -29,18 +29,18 @@ static void test_states_in_any_pieces(void **state)
 	static const char text[] = "INSTANCE \"vip\" BACKUP 100\n"
 				   "INSTANCE \"vip\" MASTER 100\n"
 				   "INSTANCE \"se\" FAULT 100\n"
+				   "INSTANCE \"se\" MASTER_RX_LOWER_PRI 150\n"
 				   "INSTANCE \"vip\" STOP 100\n";
 
 	(void)state;
 	for (size_t piece = 1; piece <= sizeof(text); piece++)
-		assert_parsed(text, piece, "vip=backup vip=master se=fault vip=init ");
+		assert_parsed(text, piece, "vip=backup vip=master se=fault se=contested vip=init ");
 }
 
 static void test_lines_of_no_interest(void **state)
 {
 	(void)state;
 	assert_parsed("GROUP \"g\" MASTER 100\n"
-		      "INSTANCE \"vip\" MASTER_RX_LOWER_PRI 100\n"
 		      "INSTANCE \"vip\" BACKUP_PRIORITY 99\n"
 		      "INSTANCE \"vip MASTER 100\n"
 		      "INSTANCE \"vip\"MASTER 100\n"
