@@ -258,26 +258,34 @@ class Insistence:
             thread.join()
 
 
-def cut_all_exits(lab, restart=True):
+@contextlib.contextmanager
+def silent_providers(lab):
+    """All of them silent, for as long as it lasts; what comes after finds exits that are up."""
+    for provider in lab.providers.values():
+        provider.silence()
+    try:
+        yield
+    finally:
+        for provider in lab.providers.values():
+            provider.resume()
+    wait_exits(lab, "up")
+    lab.wait_ready()
+
+
+def cut_all_exits(lab):
     """Every provider falls silent, and meanwhile routers and gateways are killed and replaced. Clients
     must be refused at once and nothing may leave another way. All providers answer again afterwards."""
     before = len(lab.leaked())
-    for provider in lab.providers.values():
-        provider.silence()
-    wait_exits(lab, "down")
-    refused = [attempt(client) for client in lab.of_role("client")]
-    with Insistence(lab) as insistence:
-        for role in ("router", "gateway") if restart else ():
-            for pod in lab.of_role(role):
+    with silent_providers(lab):
+        wait_exits(lab, "down")
+        refused = [attempt(client) for client in lab.of_role("client")]
+        with Insistence(lab) as insistence:
+            for pod in lab.of_role("router") + lab.of_role("gateway"):
                 pod.die()
                 lab.remove_pod(pod)
                 lab.create_pod(pod)
-        time.sleep(3)
-    leaked = lab.leaked()[before:]
-    for provider in lab.providers.values():
-        provider.resume()
-    wait_exits(lab, "up")
-    lab.wait_ready()
+            time.sleep(3)
+        leaked = lab.leaked()[before:]
     return {"refused": refused, "tries": insistence.tries, "opened": insistence.opened,
             "leaked": leaked}
 

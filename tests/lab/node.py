@@ -1,4 +1,5 @@
 """A node: a machine on the underlay with a primary CNI stand-in and the node agent."""
+import contextlib
 import json
 import os
 import signal
@@ -123,7 +124,8 @@ class Node(Namespace):
                 enter("/run/netns/byway", CLONE_NEWNET)
                 with link_switch() as byway:
                     for pid in kill:
-                        os.kill(pid, signal.SIGKILL)
+                        with contextlib.suppress(ProcessLookupError):   # ended by itself meanwhile
+                            os.kill(pid, signal.SIGKILL)
                     for port in ports:
                         set_link(byway, port, up)
                 set_link(primary, pod.cable, up)
