@@ -46,7 +46,6 @@
 #include "status.h"
 
 #define LINGER_MS	1000
-#define ADVERT_MS	100
 #define RECONCILE_TICKS 30
 #define PROBE_ID	0x6200 /* and the exit's number */
 #define REKEY_MS	5000 /* of an exit that is down: what WireGuard allows itself (REKEY_TIMEOUT) */
@@ -366,7 +365,7 @@ static int start_ha(struct agent *a, struct err *err)
 		.group = (uint8_t)a->config.group,
 		.holdings = holdings,
 		.n_holdings = a->config.exits.n,
-		.advert_ms = ADVERT_MS,
+		.advert_ms = a->config.advert_ms,
 	};
 
 	for (size_t i = 0; i < a->config.exits.n; i++)

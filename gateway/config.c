@@ -48,9 +48,13 @@ static const struct config_list exit_list = {
 	.max = EXITS_MAX,
 };
 
+/* VRRP carries hundredths of a second, in twelve bits (RFC 5798, 5.2.7). */
+static const struct config_bounds advert_bounds = {10, 40950};
+
 static const struct config_field sync_fields[] = {
 	FIELD("interface", config_ifname, sync_interface),
 	FIELD("group", config_uint, group, &group_bounds, true),
+	FIELD("advert", config_duration, advert_ms, &advert_bounds),
 };
 
 static const struct config_list target_list = {
@@ -103,6 +107,7 @@ static void set_defaults(struct gateway_config *c)
 	*c = (struct gateway_config){
 		.interface = "net1",
 		.sync_interface = "sync",
+		.advert_ms = 100,
 		.track = "eth0",
 		.probe = {.interval_ms = 500, .timeout_ms = 500, .down = 3, .up = 2},
 		.health_port = 9001,
@@ -259,6 +264,8 @@ static int check_exits(const struct config_text *t, const struct gateway_config 
 static int check_interfaces(const struct config_text *t, const struct gateway_config *c,
 			    struct err *err)
 {
+	if (c->advert_ms % 10)
+		return blame(t, PATH("sync", "advert"), err, "must be a multiple of 10ms");
 	if (!strcmp(c->sync_interface, c->interface))
 		return blame(t, PATH("sync", "interface"), err, "is the network's interface");
 	if (!strcmp(c->track, c->interface) || !strcmp(c->track, c->sync_interface))
@@ -392,8 +399,9 @@ int gateway_config_load(const char *file, struct gateway_config *ret, struct err
 bool gateway_config_same_holdings(const struct gateway_config *a, const struct gateway_config *b)
 {
 	if (a->exits.n != b->exits.n || a->member != b->member || a->group != b->group ||
-	    strcmp(a->sync_interface, b->sync_interface) != 0 || strcmp(a->track, b->track) != 0 ||
-	    strcmp(a->interface, b->interface) != 0 || strcmp(a->run_dir, b->run_dir) != 0)
+	    a->advert_ms != b->advert_ms || strcmp(a->sync_interface, b->sync_interface) != 0 ||
+	    strcmp(a->track, b->track) != 0 || strcmp(a->interface, b->interface) != 0 ||
+	    strcmp(a->run_dir, b->run_dir) != 0)
 		return false;
 	for (size_t i = 0; i < a->exits.n; i++) {
 		const struct exit_config *x = config_exit(a, i), *y = config_exit(b, i);

@@ -168,6 +168,9 @@ static void add_route_by_vip(const struct exit *e, struct object_list *list, uns
 	route->onlink = true;
 }
 
+/* Routes by x-NAME exist while the exit is held: with its last address, which keepalived takes away at
+ * the end, a device loses all its routes (fib_disable_ip(), net/ipv4/fib_frontend.c), and nobody is
+ * told. */
 static void add_routes(const struct exit *e, struct object_list *list)
 {
 	const struct prefix all = {.addr.family = AF_INET}, vip = prefix_host(&e->config->vip),
@@ -175,14 +178,15 @@ static void add_routes(const struct exit *e, struct object_list *list)
 			    identities = prefix_network(&e->config->identities);
 
 	add_unreachable(list, TABLE_OUT + e->i);
-	if (e->model->held)
-		add_route(list, TABLE_OUT + e->i, &all, e->tunnel);
 	add_unreachable(list, TABLE_IN + e->i);
+	add_unreachable(list, TABLE_OWN + e->i);
+	if (!e->model->held)
+		return;
+	add_route(list, TABLE_OUT + e->i, &all, e->tunnel);
 	add_route(list, TABLE_IN + e->i, &vip, e->side);
 	add_route_by_vip(e, list, TABLE_IN + e->i, &subnet);
 	if (identities.addr.family != AF_UNSPEC)
 		add_route_by_vip(e, list, TABLE_IN + e->i, &identities);
-	add_unreachable(list, TABLE_OWN + e->i);
 	add_route(list, TABLE_OWN + e->i, &subnet, e->side);
 }
 

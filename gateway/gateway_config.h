@@ -40,7 +40,8 @@ struct gateway_config {
 	unsigned int member;	   /* 1 or 2: which of the pair this is */
 	char sync_interface[IFNAMSIZ];
 	unsigned int group;
-	char track[IFNAMSIZ]; /* the way to the providers, e.g. eth0 */
+	unsigned int advert_ms; /* between two VRRP advertisements, of both members */
+	char track[IFNAMSIZ];	/* the way to the providers, e.g. eth0 */
 	struct probe_config probe;
 	unsigned int health_port;
 	struct addr metrics_address;

@@ -52,7 +52,7 @@ def gateway(member):
         "network": _network(), "vip": plan.VIP, "mtu": plan.MTU,
         "exits": [{"name": e.name, "address": e.address, "config": f"/etc/byway/exits/{e.name}.conf",
                    "prefer": e.prefer} for e in plan.EXIT_LIST],
-        "member": member, "sync": _sync(2), "track": "eth0",
+        "member": member, "sync": _sync(2) | _patience(), "track": "eth0",
         # Round trips of an emulated machine that is busy can take longer than a real provider's.
         "probe": {"targets": [plan.SERVER], "timeout": "1s"},
     }

@@ -3,6 +3,8 @@
 A drill leaves the installation whole again: what was killed has been created anew and is ready.
 """
 import contextlib
+import os
+import signal
 import threading
 import time
 
@@ -131,12 +133,12 @@ def come_back(lab, pod):
 def lose(lab, flows, pod, how):
     """A pod goes, by "kill" (SIGKILL to all of it, links cut) or "term" (SIGTERM, as a deletion does),
     and is replaced. Returns the check of the flows after its loss."""
-    flows.mark()
     if how == "kill":
         pod.die()
     else:
         status = pod.agent.stop()
         assert status == 0, f"{pod.name}: exit status {status} after SIGTERM"
+    flows.mark()    # only now: what was heard before counts for nothing
     seen = flows.settled()
     come_back(lab, pod)
     return seen
@@ -160,6 +162,29 @@ def lose_gateway(lab, flows, how="kill"):
     gaps = by_exit(seen["gap_ms_by_exit"])
     seen["carried"] = carried
     seen["gap_ms"] = max((gaps.get(name, 0) for name in carried), default=0)
+    return seen
+
+
+def end_elections(pod):
+    """SIGKILL to a pod's keepalived; its agent lives, gives up what it held and starts another."""
+    for pid in pod.processes():
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as cmdline:
+            if cmdline.read().startswith(b"keepalived\0"):
+                os.kill(pid, signal.SIGKILL)
+
+
+def hand_back_and_forth(lab, flows, times):
+    """The exits change their holder, `times` over, while both agents live: whoever takes them over has
+    held them before. Returns the checks of the flows."""
+    seen = []
+    for _ in range(times):
+        holder = busiest_gateway(lab)
+        other = next(pod for pod in lab.of_role("gateway") if pod is not holder)
+        end_elections(holder)
+        wait_for(f"{other.name} holds all exits", lambda: len(held_by(other)) == len(plan.EXIT_LIST))
+        flows.mark()
+        seen.append(flows.settled())
+        wait_for(f"{holder.name} ready again", holder.agent.is_ready, 90, 0.2)
     return seen
 
 

@@ -3,6 +3,8 @@
 The tests share one installation and run in this order; each leaves it whole.
 """
 import json
+import re
+import subprocess
 
 import pytest
 
@@ -76,6 +78,12 @@ def test_a_pod_without_byway_is_untouched(lab):
 def test_router_goes(lab, flows, how):
     """0 of 300 connections lost, 0 moved to another exit."""
     assert_none_lost(drills.lose_router(lab, flows, how))
+
+
+def test_exits_return_to_an_agent_that_held_them(lab, flows):
+    """Three elections in a row, without an agent starting anew: the third holder is the first."""
+    for seen in drills.hand_back_and_forth(lab, flows, 3):
+        assert_none_lost(seen)
 
 
 @pytest.mark.parametrize("how", ["kill", "term"])
@@ -155,32 +163,37 @@ def test_mtu_larger_than_the_underlay_is_refused_changing_nothing(lab):
 
 
 def restarted(lab, flows, agent):
-    """Restarts one agent by itself while pings and flows run; what was lost."""
-    flows.mark()
-    pings = [client.spawn("ping", "-n", "-q", "-i", "0.2", "-w", "12", plan.SERVER, log=f"ping-{client.name}")
-             for client in lab.of_role("client")]
+    """Restarts one agent by itself while flows talk and both clients ping the internet; the check of the
+    flows, with the pings that were not answered."""
+    pings = [client.spawn("ping", "-n", "-q", "-i", "0.2", "-c", "50", "-W", "5", plan.SERVER,
+                          stdout=subprocess.PIPE, text=True) for client in lab.of_role("client")]
     agent.restart()
     drills.wait_for(f"{agent.namespace.name} ready again", agent.is_ready, 90, 0.2)
-    for ping in pings:
-        ping.wait()
-    return flows.settled()
+    answered = [int(re.search(r"(\d+) received", ping.communicate()[0]).group(1)) for ping in pings]
+    flows.mark()
+    seen = flows.settled()
+    seen["unanswered_pings"] = 50 * len(pings) - sum(answered)
+    return seen
 
 
 def test_restart_of_each_agent_loses_nothing(lab, flows):
-    """Node agents, standby and active router, both gateways, one after the other."""
+    """Node agents, standby and active router, both gateways, one after the other: not a flow, not a
+    ping."""
     agents = [node.agent for node in lab.nodes.values()]
     agents += [drills.standby_router(lab).agent, drills.active_router(lab).agent]
     agents += [pod.agent for pod in lab.of_role("gateway")]
     for agent in agents:
-        assert_none_lost(restarted(lab, flows, agent))
+        seen = restarted(lab, flows, agent)
+        assert_none_lost(seen)
+        assert seen["unanswered_pings"] == 0, f"{agent.namespace.name}: {told(seen)}"
 
 
 def test_killed_agents_hand_over(lab, flows):
     """SIGKILL to the agent alone, on the active router and on the busiest gateway: the kernel ends
     keepalived with it, the peer takes over, 0 lost."""
     for pod in (drills.active_router(lab), drills.busiest_gateway(lab)):
-        flows.mark()
         pod.agent.kill()
+        flows.mark()
         seen = flows.settled()
         pod.agent.start()
         drills.wait_for(f"{pod.name} ready again", pod.agent.is_ready, 90, 0.2)
