@@ -73,6 +73,8 @@ static const struct attach_sysctl router_sysctls[] = {
 	{"net/ipv4/icmp_ratemask", "0"},
 	{"net/ipv4/vs/conntrack", "1"},
 	{"net/ipv4/vs/sloppy_tcp", "1"},
+	/* A port used again: not by the dead exit that IPVS remembers from the port's last flow. */
+	{"net/ipv4/vs/expire_nodest_conn", "1"},
 };
 
 /* What the kernel itself answers (RST, ICMP) leaves by the tunnel of the packet it answers. */

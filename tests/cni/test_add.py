@@ -146,6 +146,7 @@ def test_router_role(node):
     assert [r for r in pod.routes() if r not in before] == \
         [("unicast", "192.168.50.0/24", None, "net1", None)]
     wanted = {**FORWARDING, "net/ipv4/vs/conntrack": "1", "net/ipv4/vs/sloppy_tcp": "1",
+              "net/ipv4/vs/expire_nodest_conn": "1",
               "net/ipv4/icmp_ratemask": "0"}
     assert {key: pod.sysctl(key) for key in wanted} == wanted
 

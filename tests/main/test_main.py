@@ -3,8 +3,6 @@
 The tests share one installation and run in this order; each leaves it whole.
 """
 import json
-import re
-import subprocess
 
 import pytest
 
@@ -163,29 +161,20 @@ def test_mtu_larger_than_the_underlay_is_refused_changing_nothing(lab):
 
 
 def restarted(lab, flows, agent):
-    """Restarts one agent by itself while flows talk and both clients ping the internet; the check of the
-    flows, with the pings that were not answered."""
-    pings = [client.spawn("ping", "-n", "-q", "-i", "0.2", "-c", "50", "-W", "5", plan.SERVER,
-                          stdout=subprocess.PIPE, text=True) for client in lab.of_role("client")]
+    """Restarts one agent by itself while flows talk; their check afterwards."""
     agent.restart()
     drills.wait_for(f"{agent.namespace.name} ready again", agent.is_ready, 90, 0.2)
-    answered = [int(re.search(r"(\d+) received", ping.communicate()[0]).group(1)) for ping in pings]
     flows.mark()
-    seen = flows.settled()
-    seen["unanswered_pings"] = 50 * len(pings) - sum(answered)
-    return seen
+    return flows.settled()
 
 
 def test_restart_of_each_agent_loses_nothing(lab, flows):
-    """Node agents, standby and active router, both gateways, one after the other: not a flow, not a
-    ping."""
+    """Node agents, standby and active router, both gateways, one after the other."""
     agents = [node.agent for node in lab.nodes.values()]
     agents += [drills.standby_router(lab).agent, drills.active_router(lab).agent]
     agents += [pod.agent for pod in lab.of_role("gateway")]
     for agent in agents:
-        seen = restarted(lab, flows, agent)
-        assert_none_lost(seen)
-        assert seen["unanswered_pings"] == 0, f"{agent.namespace.name}: {told(seen)}"
+        assert_none_lost(restarted(lab, flows, agent))
 
 
 def test_killed_agents_hand_over(lab, flows):
