@@ -106,10 +106,20 @@ static void set_health(struct agent *a, size_t i, enum exit_health health)
 static void on_health(enum exit_health health, void *data)
 {
 	const struct probed_exit *p = data;
+	struct agent *a = p->agent;
+	struct err err = {0};
+	int r;
 
-	set_health(p->agent, p->i, health);
-	log_info("exit health changed", "exit=%s health=%s", exit_name(p->agent, p->i),
+	set_health(a, p->i, health);
+	log_info("exit health changed", "exit=%s health=%s", exit_name(a, p->i),
 		 exit_health_name(health));
+	if (health == HEALTH_DOWN)
+		r = apply_exit_down(a->net, &a->config, &a->model, p->i, &err);
+	else
+		r = apply_gates(a->net, &a->config, &a->model, &err);
+	if (r < 0)
+		log_error("forwarding does not follow the exit's health", "exit=%s why=\"%s\"",
+			  exit_name(a, p->i), err.text);
 }
 
 static void stop_probe(struct agent *a, size_t i)

@@ -195,6 +195,14 @@ int apply_exit(struct net *net, const struct gateway_config *config, struct mode
 	return result;
 }
 
+int apply_exit_down(struct net *net, const struct gateway_config *config, const struct model *m,
+		    size_t i, struct err *err)
+{
+	int r = apply_gates(net, config, m, err);
+
+	return r < 0 ? r : net_conntrack_forget(net, desired_flow_mark(i), err);
+}
+
 /* --- observing --- */
 
 static void sum_peers(const struct wg_device *dev, struct exit_model *x)

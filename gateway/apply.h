@@ -30,6 +30,11 @@ int apply_exit(struct net *net, const struct gateway_config *config, struct mode
 int apply_gates(struct net *net, const struct gateway_config *config, const struct model *m,
 		struct err *err);
 
+/* Stops forwarding for an exit that was just marked as down, and forgets its flows: in this order, so that
+ * no packet makes an entry anew. */
+int apply_exit_down(struct net *net, const struct gateway_config *config, const struct model *m,
+		    size_t i, struct err *err);
+
 /* Reads handshake and counters of an exit. */
 int apply_observe_tunnel(struct net *net, const struct gateway_config *config, struct model *m,
 			 size_t i, struct err *err);

@@ -19,6 +19,13 @@
  * mark is in the set, where it must be put again and again. For the same reason the kernel sends no
  * keepalives: the agent's probes are that.
  *
+ * All exits share one table of connections, in which a flow is known by the client's addresses and ports,
+ * not by its exit. What is left of the flows of an exit that died would catch the client's next flow
+ * from the same port, which has another exit, and translate it to the dead one's address. So flows carry
+ * their exit's number as connection mark; where an exit goes down it forwards no more (the set `up`), and
+ * then its flows are forgotten. (A zone for each exit would be the kernel's own way, but conntrackd 1.4.7
+ * does not know zones.)
+ *
  * Marks on what comes in are for what the kernel itself answers (net.ipv4.fwmark_reflect): an ICMP
  * "fragmentation needed" goes out the way the packet came, never by the default route.
  */
@@ -47,6 +54,9 @@
 /* Mark of a tunnel's own packets ("bw", and the exit's number). */
 #define MARK_TUNNEL 0x62770000U
 
+/* Behind those of an exit that is held. */
+#define METRIC_LEAVING 100
+
 /* WireGuard's cost on IPv6 underlays, the dearer one (drivers/net/wireguard/device.c). */
 #define WG_OVERHEAD    80
 #define UNDERLAY_USUAL 1500
@@ -64,6 +74,11 @@ void desired_side_name(const struct exit_config *exit, char name[static IFNAMSIZ
 void desired_tunnel_name(const struct exit_config *exit, char name[static IFNAMSIZ])
 {
 	snprintf(name, IFNAMSIZ, "wg-%.*s", EXIT_NAME_MAX, exit->name);
+}
+
+uint32_t desired_flow_mark(size_t i)
+{
+	return TABLE_OUT + (uint32_t)i;
 }
 
 /* An exit with its names and numbers. */
@@ -159,34 +174,45 @@ static void add_unreachable(struct object_list *list, unsigned int table)
 	route->metric = METRIC_LAST;
 }
 
-static void add_route_by_vip(const struct exit *e, struct object_list *list, unsigned int table,
-			     const struct prefix *dst)
+/* What came out of the tunnel goes to the VIP: of the table's routes, those by `dev`. */
+static void add_routes_in(const struct exit *e, struct object_list *list, const char *dev,
+			  unsigned int metric)
 {
-	struct route_object *route = add_route(list, table, dst, e->side);
+	const struct prefix to[] = {prefix_host(&e->config->vip),
+				    prefix_network(&e->config->subnet),
+				    prefix_network(&e->config->identities)};
 
-	route->via = e->config->vip;
-	route->onlink = true;
+	for (size_t i = 0; i < array_len(to); i++) {
+		struct route_object *route;
+
+		if (to[i].addr.family == AF_UNSPEC)
+			continue;
+		route = add_route(list, TABLE_IN + e->i, &to[i], dev);
+		route->metric = metric;
+		if (i == 0)
+			continue;
+		route->via = e->config->vip;
+		route->onlink = true;
+	}
 }
 
 /* Routes by x-NAME exist while the exit is held: with its last address, which keepalived takes away at
  * the end, a device loses all its routes (fib_disable_ip(), net/ipv4/fib_frontend.c), and nobody is
- * told. */
+ * told. From then on the replies that still come to the old holder leave by the network's own
+ * interface; with that one's MAC address, so that no bridge is told that the exit were still here. */
 static void add_routes(const struct exit *e, struct object_list *list)
 {
-	const struct prefix all = {.addr.family = AF_INET}, vip = prefix_host(&e->config->vip),
-			    subnet = prefix_network(&e->config->subnet),
-			    identities = prefix_network(&e->config->identities);
+	const struct prefix all = {.addr.family = AF_INET},
+			    subnet = prefix_network(&e->config->subnet);
 
 	add_unreachable(list, TABLE_OUT + e->i);
 	add_unreachable(list, TABLE_IN + e->i);
 	add_unreachable(list, TABLE_OWN + e->i);
+	add_routes_in(e, list, e->config->interface, METRIC_LEAVING);
 	if (!e->model->held)
 		return;
 	add_route(list, TABLE_OUT + e->i, &all, e->tunnel);
-	add_route(list, TABLE_IN + e->i, &vip, e->side);
-	add_route_by_vip(e, list, TABLE_IN + e->i, &subnet);
-	if (identities.addr.family != AF_UNSPEC)
-		add_route_by_vip(e, list, TABLE_IN + e->i, &identities);
+	add_routes_in(e, list, e->side, 0);
 	add_route(list, TABLE_OWN + e->i, &subnet, e->side);
 }
 
@@ -235,7 +261,15 @@ void desired_objects(const struct gateway_config *config, const struct model *m,
 /* --- nftables --- */
 
 /* Which word of an exit a list is made of. */
-enum word { WORD_SIDE, WORD_TUNNEL, WORD_ADDRESS, WORD_MARK, WORD_PATH_OUT, WORD_PATH_BACK };
+enum word {
+	WORD_SIDE,
+	WORD_TUNNEL,
+	WORD_ADDRESS,
+	WORD_MARK,
+	WORD_PATH_OUT,
+	WORD_PATH_BACK,
+	WORD_SIDE_FLOWS,
+};
 
 static void add_word(const struct exit *e, enum word word, struct strbuf *b)
 {
@@ -258,7 +292,11 @@ static void add_word(const struct exit *e, enum word word, struct strbuf *b)
 		strbuf_add(b, "\"%s\" . \"%s\"", e->side, e->tunnel);
 		return;
 	case WORD_PATH_BACK:
-		strbuf_add(b, "\"%s\" . \"%s\"", e->tunnel, e->side);
+		strbuf_add(b, "\"%s\" . \"%s\", \"%s\" . \"%s\"", e->tunnel, e->side, e->tunnel,
+			   e->config->interface);
+		return;
+	case WORD_SIDE_FLOWS:
+		strbuf_add(b, "\"%s\" : %u", e->side, desired_flow_mark(e->i));
 		return;
 	}
 }
@@ -328,7 +366,8 @@ static void add_filter_chains(const struct gateway_config *config, const struct 
 	auto_free char *sides = words(config, m, WORD_SIDE),
 		       *tunnels = words(config, m, WORD_TUNNEL),
 		       *out = words(config, m, WORD_PATH_OUT),
-		       *back = words(config, m, WORD_PATH_BACK), *own = inside(config);
+		       *back = words(config, m, WORD_PATH_BACK),
+		       *flows = words(config, m, WORD_SIDE_FLOWS), *own = inside(config);
 	char clients[RANGE_STRLEN];
 
 	addr_range_format(&config->clients, clients);
@@ -336,6 +375,8 @@ static void add_filter_chains(const struct gateway_config *config, const struct 
 		      "\t\ttype filter hook forward priority filter; policy drop;\n"
 		      "\t\ttcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n"
 		      "\t\tct state invalid drop\n");
+	strbuf_add(b, "\t\tiifname %s iifname != @up drop\n", sides);
+	strbuf_add(b, "\t\tct mark set iifname map %s\n", flows);
 	strbuf_add(b, "\t\tiifname . oifname %s ip saddr %s ip daddr != %s accept\n", out, clients,
 		   own);
 	strbuf_add(b, "\t\tiifname . oifname %s ct state established,related accept\n\t}\n", back);
@@ -391,6 +432,7 @@ void desired_ruleset(const struct gateway_config *config, const struct model *m,
 		      "delete table " NFT_TABLE "\n"
 		      "table " NFT_TABLE " {\n"
 		      "\tset open {\n\t\ttype ifname\n\t}\n"
+		      "\tset up {\n\t\ttype ifname\n\t}\n"
 		      "\tset alive {\n\t\ttype mark\n\t\tflags timeout\n\t}\n");
 	add_raw_chains(config, m, b);
 	add_filter_chains(config, m, b);
@@ -403,6 +445,7 @@ void desired_ruleset(const struct gateway_config *config, const struct model *m,
 void desired_gates(const struct gateway_config *config, const struct model *m, struct strbuf *b)
 {
 	strbuf_add(b, "flush set " NFT_TABLE " open\n"
+		      "flush set " NFT_TABLE " up\n"
 		      "flush set " NFT_TABLE " alive\n");
 	for (size_t i = 0; i < config->exits.n; i++) {
 		const struct exit e = exit_at(config, m, i);
@@ -413,6 +456,8 @@ void desired_gates(const struct gateway_config *config, const struct model *m, s
 			   MARK_TUNNEL + e.i, ALIVE_SECONDS);
 		strbuf_add(b, "add element " NFT_TABLE " open { \"%s\", \"%s\" }\n", e.side,
 			   e.tunnel);
+		if (e.model->health != HEALTH_DOWN)
+			strbuf_add(b, "add element " NFT_TABLE " up { \"%s\" }\n", e.side);
 	}
 }
 

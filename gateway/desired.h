@@ -6,6 +6,8 @@
  *	2000+i	what goes into its tunnel: default by wg-NAME while it is held, else unreachable
  *	3000+i	what comes out of it: the network, by way of the VIP on x-NAME
  *	4000+i	what the exit's own address says: the network, on-link
+ *
+ * and its flows carry the first as connection mark.
  */
 
 #include "gateway_config.h"
@@ -22,6 +24,9 @@
 void desired_side_name(const struct exit_config *exit, char name[static IFNAMSIZ]);   /* x-NAME */
 void desired_tunnel_name(const struct exit_config *exit, char name[static IFNAMSIZ]); /* wg-NAME */
 
+/* Connection mark of the flows of exit number `i`. */
+uint32_t desired_flow_mark(size_t i);
+
 /* Links, addresses, routes and rules. */
 void desired_objects(const struct gateway_config *config, const struct model *m,
 		     struct object_list *ret);
@@ -29,8 +34,8 @@ void desired_objects(const struct gateway_config *config, const struct model *m,
 /* Both nftables tables as one transaction, gates as the model says. */
 void desired_ruleset(const struct gateway_config *config, const struct model *m, struct strbuf *b);
 
-/* Only the gates: which exits are open, and that the agent is alive. To be repeated every second.
- */
+/* Only the gates: which exits are open, which forward, and that the agent is alive. To be repeated every
+ * second. */
 void desired_gates(const struct gateway_config *config, const struct model *m, struct strbuf *b);
 
 /* The WireGuard device of exit `i`. *ret is owned by the caller (wg_device_clear) and holds keys.

@@ -1,17 +1,15 @@
 #include "desired.h"
 
-#include <linux/ip_vs.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "cleanup.h"
+#include "maglev.h"
 
-#define TABLE_NEW     1001U /* FWMARK_NEW: everything is local, where IPVS takes it */
 #define TABLE_EXIT(i) (EXIT_MARK(i) + 1000U)
 
 #define PREF_SUBNET  100U
-#define PREF_NEW     110U
 #define PREF_EXIT(i) (120U + (unsigned int)(i))
 
 /* Behind every other route of a table: where those are gone, the lookup ends here and does not go
@@ -43,43 +41,22 @@ static void add_links(const struct router_config *config, struct object_list *re
 	snprintf(link->alias, sizeof(link->alias), "byway vip");
 }
 
-static void add_route_via(const struct router_config *config, struct prefix dst,
-			  const struct addr *via, unsigned int table, struct object_list *ret)
-{
-	struct route_object *route = &object_list_add(ret, OBJECT_ROUTE)->route;
-
-	route->table = table;
-	route->dst = dst;
-	route->via = *via;
-	memcpy(route->dev, config->network.interface, sizeof(route->dev));
-	route->onlink = true;
-}
-
-/* The route to an exit *via itself* is what makes `rt ip nexthop` say which exit IPVS has chosen.
- */
+/* The way to an exit, and what is behind it where the interface is gone. */
 static void add_exit_routes(const struct router_config *config, const struct model *model, size_t i,
 			    struct object_list *ret)
 {
-	const struct addr *exit = &model->exits[i].addr;
-	struct route_object *last;
-
-	add_route_via(config, prefix_host(exit), exit, RT_TABLE_MAIN, ret);
-	add_route_via(config, anywhere(), exit, TABLE_EXIT(i), ret);
-	last = &object_list_add(ret, OBJECT_ROUTE)->route;
-	last->table = TABLE_EXIT(i);
-	last->dst = anywhere();
-	last->metric = METRIC_LAST;
-	last->type = ROUTE_UNREACHABLE;
-}
-
-static void add_new_route(struct object_list *ret)
-{
 	struct route_object *route = &object_list_add(ret, OBJECT_ROUTE)->route;
 
-	route->table = TABLE_NEW;
+	route->table = TABLE_EXIT(i);
 	route->dst = anywhere();
-	route->type = ROUTE_LOCAL;
-	snprintf(route->dev, sizeof(route->dev), "lo");
+	route->via = model->exits[i].addr;
+	memcpy(route->dev, config->network.interface, sizeof(route->dev));
+	route->onlink = true;
+	route = &object_list_add(ret, OBJECT_ROUTE)->route;
+	route->table = TABLE_EXIT(i);
+	route->dst = anywhere();
+	route->metric = METRIC_LAST;
+	route->type = ROUTE_UNREACHABLE;
 }
 
 static void add_rule(unsigned int pref, unsigned int fwmark, const struct prefix *to,
@@ -94,65 +71,39 @@ static void add_rule(unsigned int pref, unsigned int fwmark, const struct prefix
 	rule->table = table;
 }
 
-/* mh-port, mh-fallback: the exit follows from the 5-tuple, so that another router schedules a flow
- * it knows nothing of to the same exit; one that takes no new flows is passed over, the rest stay.
- */
-static void add_service(struct object_list *ret)
-{
-	struct ipvs_service_object *service = &object_list_add(ret, OBJECT_IPVS_SERVICE)->service;
-
-	service->fwmark = FWMARK_NEW;
-	snprintf(service->scheduler, sizeof(service->scheduler), "mh");
-	service->flags = IP_VS_SVC_F_SCHED1 | IP_VS_SVC_F_SCHED2;
-}
-
-/* An exit that takes no new flows keeps its place with weight 0. Were it taken out, IPVS would expire
- * its connections, and with each its conntrack entry (ip_vs_conn_expire(), ip_vs_nfct.c), which says
- * whose the flow is: the flow's next packet would be a new one's first and leave by another exit. */
-static void add_destination(const struct model_exit *exit, struct object_list *ret)
-{
-	struct ipvs_destination_object *destination;
-
-	if (exit->state == EXIT_UNKNOWN)
-		return;
-	destination = &object_list_add(ret, OBJECT_IPVS_DESTINATION)->destination;
-	destination->fwmark = FWMARK_NEW;
-	destination->addr = exit->addr;
-	destination->weight = exit->state == EXIT_UP ? exit->weight : 0;
-	destination->gatewaying = true;
-}
-
 void desired_objects(const struct router_config *config, const struct model *model,
 		     struct object_list *ret)
 {
 	add_links(config, ret);
 	for (size_t i = 0; i < model->n_exits; i++)
 		add_exit_routes(config, model, i, ret);
-	add_new_route(ret);
 	add_rule(PREF_SUBNET, 0, &config->network.subnet, RT_TABLE_MAIN, ret);
-	add_rule(PREF_NEW, FWMARK_NEW, NULL, TABLE_NEW, ret);
 	for (size_t i = 0; i < model->n_exits; i++)
 		add_rule(PREF_EXIT(i), EXIT_MARK(i), NULL, TABLE_EXIT(i), ret);
-	add_service(ret);
-	for (size_t i = 0; i < model->n_exits; i++)
-		add_destination(&model->exits[i], ret);
 }
 
 /* --- ruleset --- */
 
-/* Which exit an address is, and what becomes of a packet by its flow's mark. */
+/* What becomes of a packet by its flow's mark. */
 static void ruleset_exits(const struct model *model, struct strbuf *b)
 {
-	char text[ADDR_STRLEN];
-
-	strbuf_add(b, "\tmap exits {\n\t\ttype ipv4_addr : mark\n\t\telements = {");
-	for (size_t i = 0; i < model->n_exits; i++)
-		strbuf_add(b, "%s %s : %u", i ? "," : "", addr_format(&model->exits[i].addr, text),
-			   EXIT_MARK(i));
-	strbuf_add(b, " }\n\t}\n\tmap flows {\n\t\ttype mark : verdict\n\t\telements = {");
+	strbuf_add(b, "\tmap flows {\n\t\ttype mark : verdict\n\t\telements = {");
 	for (size_t i = 0; i < model->n_exits; i++)
 		strbuf_add(b, "%s %u : goto %s", i ? "," : "", EXIT_MARK(i),
 			   model->exits[i].state == EXIT_DOWN ? "refused" : "established");
+	strbuf_add(b, " }\n\t}\n");
+}
+
+/* The exit of each slot, where any takes new flows. */
+static void ruleset_slots(const struct model *model, struct strbuf *b)
+{
+	uint8_t table[MAGLEV_SLOTS];
+
+	if (!maglev_fill(model->exits, model->n_exits, table))
+		return;
+	strbuf_add(b, "\tmap slots {\n\t\ttype mark : mark\n\t\telements = {");
+	for (size_t i = 0; i < MAGLEV_SLOTS; i++)
+		strbuf_add(b, "%s %zu : %u", i ? "," : "", i, EXIT_MARK(table[i]));
 	strbuf_add(b, " }\n\t}\n");
 }
 
@@ -202,53 +153,55 @@ static void ruleset_gate(const struct model *model, struct strbuf *b)
 		      "\t}\n");
 }
 
-/* What IPVS does not schedule gets its exit from a hash over client and destination. */
-static void ruleset_other_protocols(const struct model *model, struct strbuf *b)
-{
-	size_t up = model_exits_up(model), n = 0;
-
-	if (up > 1)
-		strbuf_add(b, "\t\tct mark set jhash ip saddr . ip daddr mod %zu map {", up);
-	for (size_t i = 0; i < model->n_exits; i++) {
-		if (!model_exit_takes_flows(&model->exits[i]))
-			continue;
-		if (up == 1)
-			strbuf_add(b, "\t\tct mark set %u\n", EXIT_MARK(i));
-		else
-			strbuf_add(b, "%s %zu : %u", n ? "," : "", n, EXIT_MARK(i));
-		n++;
-	}
-	if (up > 1)
-		strbuf_add(b, " }\n");
-	strbuf_add(b, "\t\tmeta mark set ct mark\n");
-}
-
 /* Refusals: of the ICMP codes that mean ENETUNREACH and EHOSTUNREACH these two reach UDP sockets as
  * well; the plain ones are hints that only TCP heeds (net/ipv4/icmp.c, icmp_err_convert). */
 #define REJECT_NO_EXIT	 "reject with icmp type net-prohibited"
 #define REJECT_DEAD_EXIT "reject with icmp type host-prohibited"
+
+/* A flow's slot, and so its exit, is a hash over what identifies it. The seed is the same on all
+ * routers: one that knows nothing of a flow finds the same exit. */
+#define HASH "mod %u seed 0x62797761\n"
 
 /* What becomes of a new flow. Where no exit takes any, it is refused at once, unless a pair of
  * gateways is just taking over from one another: then its packet is dropped, and what the client
  * sends again a second later finds the exit up, or down. */
 static void ruleset_new(const struct model *model, struct strbuf *b)
 {
-	if (model_exits_up(model)) {
-		strbuf_add(b, "\t\tmeta l4proto { tcp, udp, sctp } meta mark set %u accept\n",
-			   FWMARK_NEW);
-		ruleset_other_protocols(model, b);
-	} else if (model_exit_hoped_for(model)) {
+	strbuf_add(b, "\tchain new {\n");
+	if (model_exits_up(model))
+		strbuf_add(b,
+			   "\t\tmeta mark set jhash ip saddr . ip daddr " HASH
+			   "\t\tmeta l4proto { tcp, udp, sctp } meta mark set jhash "
+			   "ip saddr . ip daddr . th sport . th dport " HASH
+			   "\t\tct mark set meta mark map @slots\n"
+			   "\t\tmeta mark set ct mark\n",
+			   MAGLEV_SLOTS, MAGLEV_SLOTS);
+	else if (model_exit_hoped_for(model))
 		strbuf_add(b, "\t\tdrop\n");
-	} else {
+	else
 		strbuf_add(b, "\t\t" REJECT_NO_EXIT "\n");
-	}
+	strbuf_add(b, "\t}\n");
+}
+
+/* Where an exit is down, the next packet of each of its flows is refused, and with it the flow ends. What
+ * the client sends from the same port later is a new flow, though the old one's entry is still there,
+ * because nobody could close it: of TCP from a SYN on, of others from the next packet on. */
+static void ruleset_flows(struct strbuf *b)
+{
+	strbuf_add(b, "\tchain established {\n"
+		      "\t\tmeta mark set ct mark\n"
+		      "\t}\n"
+		      "\tchain refused {\n"
+		      "\t\ttcp flags & (fin | syn | rst | ack) == syn ct mark set 0 goto new\n"
+		      "\t\tmeta l4proto tcp reject with tcp reset\n"
+		      "\t\tct mark set 0 " REJECT_DEAD_EXIT "\n"
+		      "\t}\n");
 }
 
 /* A packet that comes by the VIP is a reply for a client, of a known flow, or the first of a new
  * one. `ct mark` of an exit that this router does not have is dropped: main's default route is not
  * an exit. */
-static void ruleset_prerouting(const struct router_config *config, const struct model *model,
-			       struct strbuf *b)
+static void ruleset_prerouting(const struct router_config *config, struct strbuf *b)
 {
 	char clients[RANGE_STRLEN], vip[ADDR_STRLEN];
 
@@ -264,40 +217,21 @@ static void ruleset_prerouting(const struct router_config *config, const struct 
 		   "\t\tip saddr != %s accept\n"
 		   "\t\tip daddr @inside reject with icmp type admin-prohibited\n"
 		   "\t\tct mark vmap @flows\n"
-		   "\t\tct mark != 0 drop\n",
+		   "\t\tct mark != 0 drop\n"
+		   "\t\tgoto new\n"
+		   "\t}\n",
 		   addr_format(&config->vip, vip), clients, clients);
-	ruleset_new(model, b);
-	strbuf_add(b, "\t}\n"
-		      "\tchain established {\n"
-		      "\t\tmeta mark set ct mark\n"
-		      "\t}\n"
-		      "\tchain refused {\n"
-		      "\t\tmeta l4proto tcp reject with tcp reset\n"
-		      "\t\t" REJECT_DEAD_EXIT "\n"
-		      "\t}\n");
 }
 
-/* Priority 110 is behind IPVS (net/netfilter/ipvs/ip_vs_core.c): what it has not taken must not
- * reach a socket of this pod. Forwarding is for the VIP's packets alone. */
-static void ruleset_ways(const struct router_config *config, struct strbuf *b)
+/* Forwarding is for the VIP's packets alone. */
+static void ruleset_forward(const struct router_config *config, struct strbuf *b)
 {
-	const char *interface = config->network.interface;
-
-	strbuf_add(
-		b,
-		"\tchain input {\n"
-		"\t\ttype filter hook input priority 110\n"
-		"\t\tmeta mark %u drop\n"
-		"\t}\n"
-		"\tchain forward {\n"
-		"\t\ttype filter hook forward priority filter; policy drop\n"
-		"\t\tiifname \"" VIP_DEVICE "\" oifname \"%s\" accept\n"
-		"\t}\n"
-		"\tchain postrouting {\n"
-		"\t\ttype filter hook postrouting priority mangle\n"
-		"\t\toifname \"%s\" meta mark %u ct mark 0 ct mark set rt ip nexthop map @exits\n"
-		"\t}\n",
-		FWMARK_NEW, interface, interface, FWMARK_NEW);
+	strbuf_add(b,
+		   "\tchain forward {\n"
+		   "\t\ttype filter hook forward priority filter; policy drop\n"
+		   "\t\tiifname \"" VIP_DEVICE "\" oifname \"%s\" accept\n"
+		   "\t}\n",
+		   config->network.interface);
 }
 
 void desired_ruleset(const struct router_config *config, const struct model *model,
@@ -307,10 +241,13 @@ void desired_ruleset(const struct router_config *config, const struct model *mod
 		      "delete table ip byway_router\n"
 		      "table ip byway_router {\n");
 	ruleset_exits(model, b);
+	ruleset_slots(model, b);
 	ruleset_inside(config, b);
 	ruleset_gate(model, b);
-	ruleset_prerouting(config, model, b);
-	ruleset_ways(config, b);
+	ruleset_new(model, b);
+	ruleset_flows(b);
+	ruleset_prerouting(config, b);
+	ruleset_forward(config, b);
 	strbuf_add(b, "}\n"
 		      "table ip6 byway_router\n"
 		      "delete table ip6 byway_router\n"

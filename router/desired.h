@@ -3,7 +3,7 @@
  *
  * An exit's mark, table and rule follow from its place in the range and are there for the whole
  * range from the start: a flow that the peer replicated is routed right even before this router has
- * heard of its exit. Health changes IPVS destinations and the ruleset only.
+ * heard of its exit. Health changes the ruleset only.
  */
 
 #include "model.h"
@@ -14,13 +14,10 @@
 /* The VIP's device. */
 #define VIP_DEVICE "vip"
 
-/* Packets of flows that have no exit yet; IPVS' service. */
-#define FWMARK_NEW 1
-
 /* Mark of the flows of exit number `i` of the range. */
 #define EXIT_MARK(i) (101U + (unsigned int)(i))
 
-/* Links, routes, rules, IPVS. */
+/* Links, routes, rules. */
 void desired_objects(const struct router_config *config, const struct model *model,
 		     struct object_list *ret);
 

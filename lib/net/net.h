@@ -59,6 +59,10 @@ int net_update(struct net *net, const struct object_list *wanted, struct object_
  * namespace. `text` is a script as for `nft -f`. */
 int net_nft(struct net *net, const char *text, struct err *err);
 
+/* Deletes all IPv4 connection tracking entries of that mark: one request, for which the kernel goes
+ * through its table. */
+int net_conntrack_forget(struct net *net, uint32_t mark, struct err *err);
+
 /* IPv4/IPv6 addresses of an interface; *ret owned by the caller. -ENODEV where it does not exist.
  */
 int net_link_addresses(struct net *net, const char *name, struct prefix **ret, size_t *n,

@@ -18,7 +18,7 @@ The installation is up. `at NAME COMMAND...` runs something inside:
 for instance:
   at c1 curl -s http://{plan.SERVER}/          the exit's public address
   at r1 bywayctl status                        likewise r2, g1, g2, node-a, node-b
-  at r1 ipvsadm -Ln; at g1 wg
+  at r1 nft list ruleset; at g1 wg
 logs: {STATE}/log. Ctrl-D ends all of it.
 """)
 

@@ -78,6 +78,10 @@ class Conversations:
         """What happened since the mark."""
         return self._all("check")
 
+    def reopen(self):
+        """Opens the lost ones again, each from the port it had; what opened() would say then."""
+        return self._all("reopen")
+
     def settled(self, timeout=90):
         """The check when every flow was heard since the mark or is lost, or the time is over. One that
         is neither is counted as lost, and told apart as silent."""
@@ -228,9 +232,10 @@ def cut_exit(lab, flows, name, patience=60):
         seen = flows.check()
         strayed = resets.count()
     lost = by_exit(seen["lost_by_exit"])
+    again = flows.reopen()
     with Conversations(lab, 60) as fresh:
         new = fresh.opened()
-    return {"flows": before[name], "reset": by_exit(seen["reset_by_exit"])[name],
+    return {"flows": before[name], "again": again, "reset": by_exit(seen["reset_by_exit"])[name],
             "others_lost": sum(lost.values()) - lost[name], "others_moved": seen["moved"],
             "detected_ms": round(1000 * detected), "strayed": strayed, "new": new}
 

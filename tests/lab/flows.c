@@ -6,6 +6,7 @@
  *
  *	mark	starts the measures anew
  *	check	says what happened since the last mark
+ *	reopen	opens the lost ones again, each from the port it had; answered as at first
  *
  * A first line is printed when each connection is either open (its first line was answered) or failed.
  * What is called what:
@@ -41,7 +42,8 @@ enum state { WAITING, OPENING, ALIVE, FAILED, LOST };
 struct flow {
 	int fd;
 	enum state state;
-	int error; /* errno that ended it, 0: the far end closed */
+	int error;		/* errno that ended it, 0: the far end closed */
+	struct sockaddr_in own; /* its address and port, zeros before it was open */
 	bool moved, answered;
 	unsigned int exit;	  /* index in exits[] */
 	unsigned int said, heard; /* number of the last line said, of the last line answered */
@@ -134,6 +136,10 @@ static void flow_open(struct flow *f)
 		setsockopt(f->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 		ev.events |= EPOLLOUT;
 	}
+	if (f->own.sin_port && bind(f->fd, (struct sockaddr *)&f->own, sizeof(f->own)) < 0) {
+		flow_end(f, errno);
+		return;
+	}
 	if (connect(f->fd, (struct sockaddr *)&server, sizeof(server)) < 0 &&
 	    errno != EINPROGRESS) {
 		flow_end(f, errno);
@@ -167,8 +173,11 @@ static void flow_hear(struct flow *f, char *line)
 	f->heard = (unsigned int)strtoul(space + 1, NULL, 10);
 	echoed++;
 	if (f->state == OPENING) {
+		socklen_t len = sizeof(f->own);
+
 		opening--;
 		f->state = ALIVE;
+		getsockname(f->fd, (struct sockaddr *)&f->own, &len);
 		f->exit = at;
 		exits[at].flows++;
 		f->next_ms = now + interval_ms * (int64_t)(f - flows) / count + 1;
@@ -353,6 +362,20 @@ static void command_mark(void)
 	printf("{}\n");
 }
 
+static void command_reopen(void)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		struct flow *f = &flows[i];
+
+		if (f->state != LOST)
+			continue;
+		f->state = WAITING;
+		f->moved = false;
+		f->n_in = 0;
+	}
+	announced = false;
+}
+
 /* Returns false at the end of stdin. */
 static bool obey(void)
 {
@@ -371,6 +394,8 @@ static bool obey(void)
 			command_check();
 		else if (!strcmp(line, "mark"))
 			command_mark();
+		else if (!strcmp(line, "reopen"))
+			command_reopen();
 		else
 			printf("{\"error\":\"unknown command\"}\n");
 		line = end + 1;

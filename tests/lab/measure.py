@@ -58,6 +58,12 @@ class Flows:
         """What happened since the mark."""
         return self._ask("check")
 
+    def reopen(self, timeout=120):
+        """Opens the lost ones again, each from the port it had; how many are open then, and by which exits."""
+        self.process.stdin.write(b"reopen\n")
+        self.process.stdin.flush()
+        return self._line(timeout)
+
     def settled(self, timeout=60):
         """Checks until every flow was heard since the mark or is lost, or the time is over."""
         deadline = time.monotonic() + timeout
