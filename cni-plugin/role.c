@@ -59,6 +59,7 @@ static const struct {
 	{"send_redirects", "0"},
 	{"arp_ignore", "1"}, /* one pod, several addresses on one network: each on its own device */
 	{"arp_announce", "2"},
+	{"arp_notify", "1"}, /* a floating address is announced when its device comes up */
 };
 
 /* "be_liberal": a flow taken over in its middle has a window that nobody here has seen. */
@@ -71,10 +72,6 @@ static const struct attach_sysctl forward_sysctls[] = {
  * second for each client (icmp_ratelimit), and whoever is not told retries for minutes. */
 static const struct attach_sysctl router_sysctls[] = {
 	{"net/ipv4/icmp_ratemask", "0"},
-	{"net/ipv4/vs/conntrack", "1"},
-	{"net/ipv4/vs/sloppy_tcp", "1"},
-	/* A port used again: not by the dead exit that IPVS remembers from the port's last flow. */
-	{"net/ipv4/vs/expire_nodest_conn", "1"},
 };
 
 /* What the kernel itself answers (RST, ICMP) leaves by the tunnel of the packet it answers. */

@@ -3,13 +3,13 @@
  * Start: kill switch, devices (tunnels down), then the election. From there on everything is an
  * answer to an event:
  *
- *	promoted	tunnel up, route, gate open, first probe
- *	demoted		gate shut, tunnel down
- *	every second	the gates again (desired.c: the dead man's handle), counters
+ *	promoted	tunnel up, route, interface up, first probe
+ *	demoted		interface and tunnel down
+ *	every second	a sign of life (desired.c: the dead man's handle), counters
  *	every 30 s	a look at the kernel; repairs what somebody changed
  *	SIGHUP		the new configuration, whole or not at all
  *	SIGTERM		hand-over: keepalived resigns, packets on their way are still forwarded
- *			for a second, then gates shut and tunnels down
+ *			for a second, then interfaces and tunnels go down
  *
  * Where both members held an exit for a moment (a starved election, a split that heals), the
  * provider's session belongs to whoever spoke last, and the other one's packets are answered with
@@ -116,7 +116,7 @@ static void on_health(enum exit_health health, void *data)
 	if (health == HEALTH_DOWN)
 		r = apply_exit_down(a->net, &a->config, &a->model, p->i, &err);
 	else
-		r = apply_gates(a->net, &a->config, &a->model, &err);
+		r = apply_signs(a->net, &a->config, &a->model, &err);
 	if (r < 0)
 		log_error("forwarding does not follow the exit's health", "exit=%s why=\"%s\"",
 			  exit_name(a, p->i), err.text);
@@ -161,7 +161,7 @@ static void on_promoted(size_t i, void *data)
 		return;
 	x->held = true;
 	x->takeovers++;
-	if (apply_exit(a->net, &a->config, &a->model, i, &err) < 0) {
+	if (apply_exit(a->net, &a->config, &a->model, &err) < 0) {
 		log_error("exit not taken over completely", "exit=%s why=\"%s\"", exit_name(a, i),
 			  err.text);
 		a->dirty = true;
@@ -182,7 +182,8 @@ static void on_demoted(size_t i, void *data)
 		return;
 	x->held = false;
 	x->last_handshake = 0;
-	if (apply_exit(a->net, &a->config, &a->model, i, &err) < 0) {
+	set_health(a, i, HEALTH_STARTING);
+	if (apply_exit(a->net, &a->config, &a->model, &err) < 0) {
 		log_error("exit not given up completely", "exit=%s why=\"%s\"", exit_name(a, i),
 			  err.text);
 		a->dirty = true;
@@ -262,8 +263,8 @@ static void on_tick(evutil_socket_t fd, short what, void *data)
 	struct err err = {0};
 
 	(void)fd, (void)what;
-	if (apply_gates(a->net, &a->config, &a->model, &err) < 0)
-		log_error("gates cannot be set", "why=\"%s\"", err.text);
+	if (apply_signs(a->net, &a->config, &a->model, &err) < 0)
+		log_error("signs of life cannot be given", "why=\"%s\"", err.text);
 	if (a->stopping)
 		return;
 	for (size_t i = 0; i < a->model.n_exits; i++) {

@@ -105,15 +105,16 @@ static int apply_ruleset(struct net *net, const struct gateway_config *config,
 	return r < 0 ? err_wrap(err, "ruleset") : 0;
 }
 
-int apply_gates(struct net *net, const struct gateway_config *config, const struct model *m,
+int apply_signs(struct net *net, const struct gateway_config *config, const struct model *m,
 		struct err *err)
 {
 	auto_strbuf struct strbuf b = {0};
 
-	desired_gates(config, m, &b);
+	desired_signs(config, m, &b);
 	if (net_nft(net, strbuf_text(&b), err) == 0)
 		return 0;
-	log_warn("gates cannot be set, writing the whole ruleset", "why=\"%s\"", err->text);
+	log_warn("signs of life cannot be given, writing the whole ruleset", "why=\"%s\"",
+		 err->text);
 	return apply_ruleset(net, config, m, err);
 }
 
@@ -178,27 +179,19 @@ int apply_all(struct net *net, const struct gateway_config *config, struct model
 	return result;
 }
 
-int apply_exit(struct net *net, const struct gateway_config *config, struct model *m, size_t i,
+int apply_exit(struct net *net, const struct gateway_config *config, struct model *m,
 	       struct err *err)
 {
 	auto_object_list struct object_list wanted = {0};
-	struct err why = {0};
-	int result = 0;
 
 	desired_objects(config, m, &wanted);
-	if (!m->exits[i].held)
-		keep_first(err, &result, &why, apply_gates(net, config, m, &why));
-	keep_first(err, &result, &why,
-		   net_update(net, &wanted, &m->actual, log_failed, NULL, &why));
-	if (m->exits[i].held)
-		keep_first(err, &result, &why, apply_gates(net, config, m, &why));
-	return result;
+	return net_update(net, &wanted, &m->actual, log_failed, NULL, err);
 }
 
 int apply_exit_down(struct net *net, const struct gateway_config *config, const struct model *m,
 		    size_t i, struct err *err)
 {
-	int r = apply_gates(net, config, m, err);
+	int r = apply_signs(net, config, m, err);
 
 	return r < 0 ? r : net_conntrack_forget(net, desired_flow_mark(i), err);
 }

@@ -21,13 +21,13 @@ int apply_all(struct net *net, const struct gateway_config *config, struct model
 int apply_devices(struct net *net, const struct gateway_config *config, const struct model *m,
 		  struct err *err);
 
-/* The tunnel of an exit that was just marked as held is brought up and its gate opened; or, where
- * it was marked as not held, the gate shut and the tunnel brought down. In a few system calls. */
-int apply_exit(struct net *net, const struct gateway_config *config, struct model *m, size_t i,
+/* An exit that was just marked as held comes up, its tunnel first; or, where it was marked as not held,
+ * both go down. In a few system calls. */
+int apply_exit(struct net *net, const struct gateway_config *config, struct model *m,
 	       struct err *err);
 
-/* The gates anew, as the agent's sign of life; the whole ruleset where somebody took it away. */
-int apply_gates(struct net *net, const struct gateway_config *config, const struct model *m,
+/* The agent's sign of life, and which exits forward; the whole ruleset where somebody took it away. */
+int apply_signs(struct net *net, const struct gateway_config *config, const struct model *m,
 		struct err *err);
 
 /* Stops forwarding for an exit that was just marked as down, and forgets its flows: in this order, so that

@@ -1,13 +1,14 @@
 /* Theory of operation
  *
  * An exit is two devices: x-NAME, a macvlan on the network with the exit's address and MAC, and
- * wg-NAME, its tunnel. Both members of a pair have both at all times, so that a takeover is: link
- * up, one route, gate open. Rules by incoming interface tie the two together; each table ends in
+ * wg-NAME, its tunnel. Both members of a pair have both at all times, so that a takeover is: both
+ * up, and a few routes. Rules by incoming interface tie the two together; each table ends in
  * `unreachable`, hence nothing ever falls through to the pod's own default route.
  *
- * The gate is the set `open`. It stands in prerouting, before conntrack and routing: both members
- * have the exit's MAC, and a bridge that does not know where it is sends frames to both. A standby
- * that answered such a packet with "unreachable" would kill the connection.
+ * The gate is x-NAME itself, which is down where the exit is not held: both members have the exit's
+ * MAC, and a bridge that does not know where it is sends frames to both. It comes up last, and only
+ * then the kernel announces the address (arp_notify): until a takeover is complete, bridges go on
+ * sending to the old holder, who in a planned one goes on forwarding.
  *
  * The source address is rewritten by `snat to`, not `masquerade`: the kernel forgets a masqueraded
  * flow when its device goes down (nf_nat_masquerade.c, masq_device_event), and conntrackd would
@@ -133,22 +134,27 @@ static void add_address(struct object_list *list, const char *dev, const struct 
 	address->prefix = prefix_host(addr);
 }
 
-static void add_links(const struct exit *e, const struct model *m, struct object_list *list)
+static void add_tunnel(const struct exit *e, const struct model *m, struct object_list *list)
 {
-	struct link_object *side = add_link(list, e->side, LINK_MACVLAN), *tunnel;
+	struct link_object *tunnel = add_link(list, e->tunnel, LINK_WIREGUARD);
 
-	snprintf(side->parent, sizeof(side->parent), "%s", e->config->interface);
-	snprintf(side->alias, sizeof(side->alias), "byway exit %s", e->exit->name);
-	side->mac = mac_from_addr(&e->exit->address);
-	side->mtu = e->config->mtu;
-	side->up = true;
-	tunnel = add_link(list, e->tunnel, LINK_WIREGUARD);
 	snprintf(tunnel->alias, sizeof(tunnel->alias), "byway tunnel %s", e->exit->name);
 	tunnel->mtu = tunnel_mtu(e, m->underlay_mtu);
 	tunnel->up = e->model->held;
 	/* A host's address, whatever length the provider wrote: Address = 10.2.0.2/8 must not take
 	 * the cluster away from the pod. */
 	add_address(list, e->tunnel, wgquick_ipv4(&e->exit->wg));
+}
+
+static void add_side(const struct exit *e, struct object_list *list)
+{
+	struct link_object *side = add_link(list, e->side, LINK_MACVLAN);
+
+	snprintf(side->parent, sizeof(side->parent), "%s", e->config->interface);
+	snprintf(side->alias, sizeof(side->alias), "byway exit %s", e->exit->name);
+	side->mac = mac_from_addr(&e->exit->address);
+	side->mtu = e->config->mtu;
+	side->up = e->model->held;
 	/* keepalived puts it there too; what is not wanted would be removed. */
 	if (e->model->held)
 		add_address(list, e->side, &e->exit->address);
@@ -196,22 +202,33 @@ static void add_routes_in(const struct exit *e, struct object_list *list, const 
 	}
 }
 
+/* Where a tunnel or an interface is gone, the lookup ends here. */
+static void add_routes_last(const struct exit *e, struct object_list *list)
+{
+	add_unreachable(list, TABLE_OUT + e->i);
+	add_unreachable(list, TABLE_IN + e->i);
+	add_unreachable(list, TABLE_OWN + e->i);
+}
+
+static void add_route_out(const struct exit *e, struct object_list *list)
+{
+	const struct prefix all = {.addr.family = AF_INET};
+
+	if (e->model->held)
+		add_route(list, TABLE_OUT + e->i, &all, e->tunnel);
+}
+
 /* Routes by x-NAME exist while the exit is held: with its last address, which keepalived takes away at
  * the end, a device loses all its routes (fib_disable_ip(), net/ipv4/fib_frontend.c), and nobody is
  * told. From then on the replies that still come to the old holder leave by the network's own
  * interface; with that one's MAC address, so that no bridge is told that the exit were still here. */
-static void add_routes(const struct exit *e, struct object_list *list)
+static void add_routes_back(const struct exit *e, struct object_list *list)
 {
-	const struct prefix all = {.addr.family = AF_INET},
-			    subnet = prefix_network(&e->config->subnet);
+	const struct prefix subnet = prefix_network(&e->config->subnet);
 
-	add_unreachable(list, TABLE_OUT + e->i);
-	add_unreachable(list, TABLE_IN + e->i);
-	add_unreachable(list, TABLE_OWN + e->i);
 	add_routes_in(e, list, e->config->interface, METRIC_LEAVING);
 	if (!e->model->held)
 		return;
-	add_route(list, TABLE_OUT + e->i, &all, e->tunnel);
 	add_routes_in(e, list, e->side, 0);
 	add_route(list, TABLE_OWN + e->i, &subnet, e->side);
 }
@@ -241,6 +258,8 @@ static void add_rules(const struct exit *e, struct object_list *list)
 	add_rule(list, PREF_ERROR + i, TABLE_IN + i, "lo")->fwmark = TABLE_IN + i;
 }
 
+/* The order is that of a takeover: when x-NAME comes up, and with it the kernel's announcement, the way
+ * through the tunnel is there. */
 void desired_objects(const struct gateway_config *config, const struct model *m,
 		     struct object_list *ret)
 {
@@ -248,17 +267,41 @@ void desired_objects(const struct gateway_config *config, const struct model *m,
 	for (size_t i = 0; i < config->exits.n; i++) {
 		const struct exit e = exit_at(config, m, i);
 
-		add_links(&e, m, ret);
-	}
-	for (size_t i = 0; i < config->exits.n; i++) {
-		const struct exit e = exit_at(config, m, i);
-
-		add_routes(&e, ret);
 		add_rules(&e, ret);
+		add_routes_last(&e, ret);
+		add_tunnel(&e, m, ret);
+		add_route_out(&e, ret);
+		add_side(&e, ret);
+		add_routes_back(&e, ret);
 	}
 }
 
 /* --- nftables --- */
+
+/* The hooks, made once and then kept. A base chain acts from the moment it is made, its rules only from
+ * the end of the transaction (nf_tables_addchain(), net/netfilter/nf_tables_api.c): were it made anew
+ * each time, its policy alone would drop packets meanwhile. */
+#define HOOKS                                                                  \
+	"table " NFT_TABLE " {\n"                                              \
+	"\tset up {\n\t\ttype ifname\n\t}\n"                                   \
+	"\tset alive {\n\t\ttype mark\n\t\tflags timeout\n\t}\n"               \
+	"\tchain raw_in {\n"                                                   \
+	"\t\ttype filter hook prerouting priority raw; policy accept;\n\t}\n"  \
+	"\tchain raw_out {\n"                                                  \
+	"\t\ttype filter hook output priority raw; policy accept;\n\t}\n"      \
+	"\tchain forward {\n"                                                  \
+	"\t\ttype filter hook forward priority filter; policy drop;\n\t}\n"    \
+	"\tchain input {\n"                                                    \
+	"\t\ttype filter hook input priority filter; policy accept;\n\t}\n"    \
+	"\tchain post {\n"                                                     \
+	"\t\ttype nat hook postrouting priority srcnat; policy accept;\n\t}\n" \
+	"}\n"                                                                  \
+	"table ip6 byway_gateway {\n"                                          \
+	"\tchain forward {\n"                                                  \
+	"\t\ttype filter hook forward priority filter; policy drop;\n\t}\n"    \
+	"\tchain input {\n"                                                    \
+	"\t\ttype filter hook input priority filter; policy accept;\n\t}\n"    \
+	"}\n"
 
 /* Which word of an exit a list is made of. */
 enum word {
@@ -336,11 +379,8 @@ static void add_raw_chains(const struct gateway_config *config, const struct mod
 		       *marks = words(config, m, WORD_MARK),
 		       *addresses = words(config, m, WORD_ADDRESS), *own = inside(config);
 
-	strbuf_add(b, "\tchain raw_in {\n"
-		      "\t\ttype filter hook prerouting priority raw; policy accept;\n");
+	strbuf_add(b, "\tchain raw_in {\n");
 	strbuf_add(b, "\t\tiifname \"%s\" notrack\n", config->sync_interface);
-	strbuf_add(b, "\t\tiifname %s iifname != @open drop\n", sides);
-	strbuf_add(b, "\t\tiifname %s iifname != @open drop\n", tunnels);
 	strbuf_add(b, "\t\tiifname %s ip saddr != %s drop\n", sides, own);
 	strbuf_add(b, "\t\tiifname %s ip saddr %s drop\n", tunnels, own);
 	strbuf_add(b, "\t\tiifname %s ip daddr %s tcp dport %u notrack\n", sides, addresses,
@@ -352,8 +392,7 @@ static void add_raw_chains(const struct gateway_config *config, const struct mod
 		strbuf_add(b, "\t\tiifname \"%s\" meta mark set %u\n", e.tunnel, TABLE_OUT + e.i);
 	}
 	strbuf_add(b, "\t}\n"
-		      "\tchain raw_out {\n"
-		      "\t\ttype filter hook output priority raw; policy accept;\n");
+		      "\tchain raw_out {\n");
 	strbuf_add(b, "\t\tmeta mark %s meta mark != @alive drop\n", marks);
 	strbuf_add(b, "\t\toifname \"%s\" notrack\n", config->sync_interface);
 	strbuf_add(b, "\t\toifname %s ip saddr %s tcp sport %u notrack\n\t}\n", sides, addresses,
@@ -372,7 +411,6 @@ static void add_filter_chains(const struct gateway_config *config, const struct 
 
 	addr_range_format(&config->clients, clients);
 	strbuf_add(b, "\tchain forward {\n"
-		      "\t\ttype filter hook forward priority filter; policy drop;\n"
 		      "\t\ttcp flags & (syn | rst) == syn tcp option maxseg size set rt mtu\n"
 		      "\t\tct state invalid drop\n");
 	strbuf_add(b, "\t\tiifname %s iifname != @up drop\n", sides);
@@ -380,8 +418,7 @@ static void add_filter_chains(const struct gateway_config *config, const struct 
 	strbuf_add(b, "\t\tiifname . oifname %s ip saddr %s ip daddr != %s accept\n", out, clients,
 		   own);
 	strbuf_add(b, "\t\tiifname . oifname %s ct state established,related accept\n\t}\n", back);
-	strbuf_add(b, "\tchain input {\n"
-		      "\t\ttype filter hook input priority filter; policy accept;\n");
+	strbuf_add(b, "\tchain input {\n");
 	strbuf_add(b, "\t\tiifname %s ct state established,related accept\n", tunnels);
 	strbuf_add(b, "\t\tiifname %s drop\n", tunnels);
 	strbuf_add(b, "\t\tiifname %s tcp dport %u accept\n", sides, config->health_port);
@@ -392,8 +429,7 @@ static void add_filter_chains(const struct gateway_config *config, const struct 
 static void add_nat_chain(const struct gateway_config *config, const struct model *m,
 			  struct strbuf *b)
 {
-	strbuf_add(b, "\tchain post {\n"
-		      "\t\ttype nat hook postrouting priority srcnat; policy accept;\n");
+	strbuf_add(b, "\tchain post {\n");
 	for (size_t i = 0; i < config->exits.n; i++) {
 		const struct exit e = exit_at(config, m, i);
 		char addr[ADDR_STRLEN];
@@ -411,14 +447,8 @@ static void add_ip6_table(const struct gateway_config *config, const struct mode
 		       *tunnels = words(config, m, WORD_TUNNEL);
 
 	strbuf_add(b,
-		   "table ip6 byway_gateway\n"
-		   "delete table ip6 byway_gateway\n"
 		   "table ip6 byway_gateway {\n"
-		   "\tchain forward {\n"
-		   "\t\ttype filter hook forward priority filter; policy drop;\n"
-		   "\t}\n"
 		   "\tchain input {\n"
-		   "\t\ttype filter hook input priority filter; policy accept;\n"
 		   "\t\tiifname %s drop\n"
 		   "\t\tiifname %s drop\n"
 		   "\t}\n"
@@ -428,34 +458,26 @@ static void add_ip6_table(const struct gateway_config *config, const struct mode
 
 void desired_ruleset(const struct gateway_config *config, const struct model *m, struct strbuf *b)
 {
-	strbuf_add(b, "table " NFT_TABLE "\n"
-		      "delete table " NFT_TABLE "\n"
-		      "table " NFT_TABLE " {\n"
-		      "\tset open {\n\t\ttype ifname\n\t}\n"
-		      "\tset up {\n\t\ttype ifname\n\t}\n"
-		      "\tset alive {\n\t\ttype mark\n\t\tflags timeout\n\t}\n");
+	strbuf_add(b, HOOKS "flush table " NFT_TABLE "\n"
+			    "flush table ip6 byway_gateway\n"
+			    "table " NFT_TABLE " {\n");
 	add_raw_chains(config, m, b);
 	add_filter_chains(config, m, b);
 	add_nat_chain(config, m, b);
 	strbuf_add(b, "}\n");
 	add_ip6_table(config, m, b);
-	desired_gates(config, m, b);
+	desired_signs(config, m, b);
 }
 
-void desired_gates(const struct gateway_config *config, const struct model *m, struct strbuf *b)
+void desired_signs(const struct gateway_config *config, const struct model *m, struct strbuf *b)
 {
-	strbuf_add(b, "flush set " NFT_TABLE " open\n"
-		      "flush set " NFT_TABLE " up\n"
+	strbuf_add(b, "flush set " NFT_TABLE " up\n"
 		      "flush set " NFT_TABLE " alive\n");
 	for (size_t i = 0; i < config->exits.n; i++) {
 		const struct exit e = exit_at(config, m, i);
 
-		if (!e.model->held)
-			continue;
 		strbuf_add(b, "add element " NFT_TABLE " alive { 0x%08x timeout %ds }\n",
 			   MARK_TUNNEL + e.i, ALIVE_SECONDS);
-		strbuf_add(b, "add element " NFT_TABLE " open { \"%s\", \"%s\" }\n", e.side,
-			   e.tunnel);
 		if (e.model->health != HEALTH_DOWN)
 			strbuf_add(b, "add element " NFT_TABLE " up { \"%s\" }\n", e.side);
 	}

@@ -31,12 +31,11 @@ uint32_t desired_flow_mark(size_t i);
 void desired_objects(const struct gateway_config *config, const struct model *m,
 		     struct object_list *ret);
 
-/* Both nftables tables as one transaction, gates as the model says. */
+/* Both nftables tables as one transaction. */
 void desired_ruleset(const struct gateway_config *config, const struct model *m, struct strbuf *b);
 
-/* Only the gates: which exits are open, which forward, and that the agent is alive. To be repeated every
- * second. */
-void desired_gates(const struct gateway_config *config, const struct model *m, struct strbuf *b);
+/* Only the two sets: that the agent is alive, and which exits forward. To be repeated every second. */
+void desired_signs(const struct gateway_config *config, const struct model *m, struct strbuf *b);
 
 /* The WireGuard device of exit `i`. *ret is owned by the caller (wg_device_clear) and holds keys.
  */

@@ -12,7 +12,7 @@
 #include "probe_state.h"
 
 struct exit_model {
-	bool held;	     /* this member carries it: gate open, tunnel up */
+	bool held;	     /* this member carries it: interface and tunnel are up */
 	enum ha_state state; /* what the election says; differs from `held` while handing over */
 	enum exit_health health;
 	int64_t since;	    /* of `health`, seconds since the epoch */

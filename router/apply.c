@@ -29,31 +29,17 @@ static void step_failed(const struct plan_step *step, const struct err *err, voi
 	log_error("cannot bring about", "object=\"%s\" error=\"%s\"", strbuf_text(&b), err->text);
 }
 
-/* Is the gate all that a ruleset for `model` would change? */
-static bool gate_differs_only(const struct apply *apply, const struct router_config *config,
-			      const struct model *model)
-{
-	auto_strbuf struct strbuf other = {0};
-	struct model opposite = *model;
-
-	opposite.promoted = !model->promoted;
-	desired_ruleset(config, &opposite, &other);
-	return apply->ruleset && !strcmp(apply->ruleset, strbuf_text(&other));
-}
-
 /* One transaction; none where nothing changes. */
 static int ruleset_load(struct apply *apply, const struct router_config *config,
 			const struct model *model, struct err *err)
 {
-	auto_strbuf struct strbuf whole = {0}, gate = {0};
-	bool gate_only = gate_differs_only(apply, config, model);
+	auto_strbuf struct strbuf whole = {0};
 	int r;
 
 	desired_ruleset(config, model, &whole);
 	if (apply->ruleset && !strcmp(apply->ruleset, strbuf_text(&whole)))
 		return 0;
-	desired_gate(model, &gate);
-	r = net_nft(apply->net, strbuf_text(gate_only ? &gate : &whole), err);
+	r = net_nft(apply->net, strbuf_text(&whole), err);
 	if (r < 0)
 		return err_wrap(err, "ruleset");
 	free(apply->ruleset);
@@ -65,25 +51,20 @@ typedef int objects_fn(struct net *net, const struct object_list *wanted,
 		       struct object_list *actual, net_failed_fn *failed, void *data,
 		       struct err *err);
 
-/* A gate that shuts, shuts before anything else changes; one that opens, opens when the rest is
- * there. The ruleset is loaded also where an object fails, for it is what refuses; the first error
- * counts. */
+/* The ruleset is what refuses: it is there before the VIP comes up, and is loaded also where an object
+ * fails. The first error counts. */
 static int apply_with(objects_fn *objects, struct apply *apply, const struct router_config *config,
 		      const struct model *model, struct err *err)
 {
 	auto_object_list struct object_list wanted = {0};
-	struct err ruleset_err;
-	int r, ruleset = 0;
+	struct err objects_err;
+	int r = ruleset_load(apply, config, model, err), failed;
 
 	desired_objects(config, model, &wanted);
-	if (!model->promoted)
-		ruleset = ruleset_load(apply, config, model, &ruleset_err);
-	r = objects(apply->net, &wanted, &apply->actual, step_failed, NULL, err);
-	if (model->promoted)
-		ruleset = ruleset_load(apply, config, model, &ruleset_err);
-	if (r >= 0 && ruleset < 0) {
-		*err = ruleset_err;
-		r = ruleset;
+	failed = objects(apply->net, &wanted, &apply->actual, step_failed, NULL, &objects_err);
+	if (r >= 0 && failed < 0) {
+		*err = objects_err;
+		r = failed;
 	}
 	return r;
 }

@@ -21,10 +21,7 @@
 void desired_objects(const struct router_config *config, const struct model *model,
 		     struct object_list *ret);
 
-/* The script that opens or shuts the gate of a loaded ruleset and changes nothing else: a tenth of
- * the time of the whole, between an election and the first packet. */
-void desired_gate(const struct model *model, struct strbuf *b);
-
-/* The script that replaces tables `ip byway_router` and `ip6 byway_router` in one transaction. */
+/* The script that makes tables `ip byway_router` and `ip6 byway_router` where they are missing and
+ * replaces their rules in one transaction. */
 void desired_ruleset(const struct router_config *config, const struct model *model,
 		     struct strbuf *b);

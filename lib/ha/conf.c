@@ -77,6 +77,7 @@ static void keepalived_globals(const struct ha_config *config, const char *fifo,
 		   config->router_id, fifo);
 }
 
+/* no_track: the holding's device is the gate and down until the agent has opened it. */
 static void keepalived_instance(const struct ha_config *config, const struct ha_holding *holding,
 				struct strbuf *b)
 {
@@ -97,7 +98,7 @@ static void keepalived_instance(const struct ha_config *config, const struct ha_
 		strbuf_add(b, "\tpreempt_delay %u\n", config->preempt_delay_s);
 	else
 		strbuf_add(b, "\tnopreempt\n");
-	strbuf_add(b, "\tvirtual_ipaddress {\n\t\t%s/%u dev %s\n\t}\n",
+	strbuf_add(b, "\tvirtual_ipaddress {\n\t\t%s/%u dev %s no_track\n\t}\n",
 		   addr_format(&holding->addr, addr), addr_bits(&holding->addr), holding->dev);
 	if (config->track[0])
 		strbuf_add(b, "\ttrack_interface {\n\t\t%s\n\t}\n", config->track);

@@ -3,9 +3,12 @@
  * network), flow state carried to the peer by conntrackd. Used alike by routers (the VIP) and
  * gateways (each exit).
  *
- * keepalived elects, owns the addresses and their gratuitous ARP. It never runs scripts: its
- * notifications come through a fifo. The agent owns the gate (an nftables verdict that drops a
- * holding's traffic until its state is there), which it opens in the `promoted` callback.
+ * keepalived elects and owns the addresses. It never runs scripts: its notifications come through a
+ * fifo. The agent owns the gate, the holding's device: down until the `promoted` callback has put
+ * everything in its place and takes it up. Only then bridges learn of the new holder, by the kernel's
+ * gratuitous ARP (arp_notify) and by keepalived's repetitions; keepalived's first ones, sent with the
+ * election, find the device down. So in a planned hand-over the old holder gets the packets until the
+ * new one is ready for them.
  *
  * Both daemons are children with PR_SET_PDEATHSIG: when the agent dies, by any signal, the kernel
  * ends keepalived by SIGTERM, which gives every address up with a priority-0 advertisement. An
@@ -24,7 +27,7 @@
 
 #define HA_NAME_MAX 16
 
-/* A floating address on a device that carries nothing else (a macvlan). */
+/* A floating address on a device that carries nothing else (a macvlan) and is up only with it. */
 struct ha_holding {
 	char name[HA_NAME_MAX]; /* VRRP instance name, e.g. "vip" or the exit's name */
 	uint8_t vrid;		/* 1..255, unique on the sync network */

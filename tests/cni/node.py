@@ -3,7 +3,6 @@ prepared by hand, and pods with a primary interface. Nothing of it touches the h
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -143,11 +142,3 @@ class Node:
     def close(self):
         for namespace in self.namespaces:
             namespace.delete()
-
-
-def has_ipvs():
-    """Does this kernel have IPVS, or the module to load?"""
-    if shutil.which("modprobe"):
-        run("modprobe", "-q", "ip_vs", check=False)
-    return os.path.exists("/proc/sys/net/ipv4/vs")
-

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from node import BUILD, SPLIT, VIP, has_ipvs
+from node import BUILD, SPLIT, VIP
 
 
 def split_routes(pod):
@@ -120,7 +120,8 @@ def test_sync_role(node):
 FORWARDING = {"net/ipv4/ip_forward": "1", "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
               **{f"net/ipv4/conf/{name}/{key}": value for name in ("all", "default", "net1")
                  for key, value in (("rp_filter", "0"), ("send_redirects", "0"),
-                                    ("arp_ignore", "1"), ("arp_announce", "2"))}}
+                                    ("arp_ignore", "1"), ("arp_announce", "2"),
+                                    ("arp_notify", "1"))}}
 
 
 def test_gateway_role(node):
@@ -137,7 +138,6 @@ def test_gateway_role(node):
     assert {key: pod.sysctl(key) for key in wanted} == wanted
 
 
-@pytest.mark.skipif(not has_ipvs(), reason="this kernel has no IPVS")
 def test_router_role(node):
     pod = node.pod("a")
     before = pod.routes()
@@ -145,18 +145,8 @@ def test_router_role(node):
     assert pod.addresses("net1") == ["192.168.50.241/24"]
     assert [r for r in pod.routes() if r not in before] == \
         [("unicast", "192.168.50.0/24", None, "net1", None)]
-    wanted = {**FORWARDING, "net/ipv4/vs/conntrack": "1", "net/ipv4/vs/sloppy_tcp": "1",
-              "net/ipv4/vs/expire_nodest_conn": "1",
-              "net/ipv4/icmp_ratemask": "0"}
+    wanted = {**FORWARDING, "net/ipv4/icmp_ratemask": "0"}
     assert {key: pod.sysctl(key) for key in wanted} == wanted
-
-
-@pytest.mark.skipif(has_ipvs(), reason="this kernel has IPVS")
-def test_router_without_ipvs_is_refused_and_rolled_back(node):
-    pod = node.pod("a")
-    status, error = node.cni("ADD", pod, "c1", node.conf("router"))
-    assert status == 1 and "net/ipv4/vs/conntrack" in error["details"]
-    assert_nothing_left(node, pod)
 
 
 # --- failures ---

@@ -1,5 +1,6 @@
 """What is measured: flows that keep talking, and packets that leak."""
 import json
+import os
 import re
 import select
 import signal
@@ -78,6 +79,22 @@ class Flows:
         self.process.stdin.close()
         self.process.wait(10)
         self.process.stdout.close()
+
+
+class Pings:
+    """A ping of the internet's server from a pod, many times a second."""
+
+    def __init__(self, pod, interval=0.05):
+        self.process = pod.spawn("ping", "-n", "-i", interval, plan.SERVER, stdout=subprocess.PIPE)
+
+    def unanswered(self):
+        """Ends it; the numbers of those that were never answered, up to the last one that was."""
+        os.killpg(self.process.pid, signal.SIGINT)   # nsenter and, behind it, ping
+        output = self.process.communicate(timeout=10)[0].decode()
+        answered = {int(n) for n in re.findall(r"icmp_seq=(\d+) ttl=", output)}
+        if not answered:
+            raise RuntimeError(f"ping was never answered: {output}")
+        return sorted(set(range(1, max(answered))) - answered)
 
 
 def _any_of(words, kind):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from lab import drills, plan
-from lab.measure import Flows
+from lab.measure import Flows, Pings
 
 EXITS = [exit_.name for exit_ in plan.EXIT_LIST]
 PUBLIC = {exit_.public for exit_ in plan.EXIT_LIST}
@@ -98,11 +98,15 @@ def test_gateway_goes(lab, flows, how):
 def test_provider_falls_silent_and_returns(lab, flows):
     """Only its flows die, each is answered, none leaves by another exit; new flows avoid it until it is
     back, and then established ones stay where they are."""
-    seen = drills.cut_exit(lab, flows, "se")
+    with drills.Conversations(lab, 40, protocol="udp", interval=500) as udp:
+        talking = drills.by_exit(udp.opened()["per_exit"])["se"]
+        seen = drills.cut_exit(lab, flows, "se")
+        assert talking and drills.by_exit(udp.check()["reset_by_exit"])["se"] == talking
+        seen["udp"] = udp.reopen()
     assert seen["flows"] and seen["reset"] == seen["flows"], told(seen)
     assert (seen["others_lost"], seen["others_moved"], seen["strayed"]) == (0, 0, 0), told(seen)
     # New ports, and the ports of the flows that died.
-    for opened, count in ((seen["new"], 60), (seen["again"], 300)):
+    for opened, count in ((seen["new"], 60), (seen["again"], 300), (seen["udp"], 40)):
         assert opened["opened"] == count and not drills.by_exit(opened["per_exit"]).get("se"), told(seen)
     back = drills.return_exit(lab, flows, "se")
     assert back["moved"] == 0 and back["answered"] == back["alive"] == 300, told(back)
@@ -163,20 +167,25 @@ def test_mtu_larger_than_the_underlay_is_refused_changing_nothing(lab):
 
 
 def restarted(lab, flows, agent):
-    """Restarts one agent by itself while flows talk; their check afterwards."""
+    """Restarts one agent by itself while flows talk and clients ping; what was lost."""
+    pings = [Pings(client) for client in lab.of_role("client")]
     agent.restart()
     drills.wait_for(f"{agent.namespace.name} ready again", agent.is_ready, 90, 0.2)
     flows.mark()
-    return flows.settled()
+    seen = flows.settled()
+    seen["unanswered"] = [ping.unanswered() for ping in pings]
+    return seen
 
 
 def test_restart_of_each_agent_loses_nothing(lab, flows):
-    """Node agents, standby and active router, both gateways, one after the other."""
+    """Node agents, standby and active router, both gateways, one after the other: no flow, no packet."""
     agents = [node.agent for node in lab.nodes.values()]
     agents += [drills.standby_router(lab).agent, drills.active_router(lab).agent]
     agents += [pod.agent for pod in lab.of_role("gateway")]
     for agent in agents:
-        assert_none_lost(restarted(lab, flows, agent))
+        seen = restarted(lab, flows, agent)
+        assert_none_lost(seen)
+        assert seen["unanswered"] == [[], []], (agent.namespace.name, seen["unanswered"])
 
 
 def test_killed_agents_hand_over(lab, flows):

@@ -93,10 +93,9 @@ static void test_sysctls(void **state)
 	assert_true(has(list, n, "net/ipv4/conf/vlan.123456789./send_redirects", "0"));
 	assert_true(has(list, n, "net/ipv4/conf/default/arp_ignore", "1"));
 	assert_true(has(list, n, "net/ipv4/fwmark_reflect", "1"));
-	assert_false(has(list, n, "net/ipv4/vs/conntrack", "1"));
 	n = role_sysctls(ROLE_ROUTER, "net1", list);
 	assert_true(has(list, n, "net/ipv4/conf/net1/rp_filter", "0"));
-	assert_true(has(list, n, "net/ipv4/vs/expire_nodest_conn", "1"));
+	assert_true(has(list, n, "net/ipv4/conf/default/arp_notify", "1"));
 	assert_true(has(list, n, "net/ipv4/icmp_ratemask", "0"));
 	assert_string_equal(list[0].key, "net/ipv4/ip_forward"); /* it resets others */
 }

@@ -42,7 +42,7 @@ static const char keepalived_router[] = "global_defs {\n"
 					"\tadvert_int 0.10\n"
 					"\tnopreempt\n"
 					"\tvirtual_ipaddress {\n"
-					"\t\t192.168.50.240/32 dev vip\n"
+					"\t\t192.168.50.240/32 dev vip no_track\n"
 					"\t}\n"
 					"\ttrack_interface {\n"
 					"\t\tnet1\n"
@@ -144,7 +144,7 @@ static void test_gateway_conf(void **state)
 	assert_non_null(strstr(text,
 			       "\tvirtual_router_id 249\n\tpriority 100\n"
 			       "\tadvert_int 1.25\n\tpreempt_delay 5\n"
-			       "\tvirtual_ipaddress {\n\t\t192.168.50.249/32 dev x-se\n\t}\n}\n"));
+			       "\tvirtual_ipaddress {\n\t\t192.168.50.249/32 dev x-se no_track\n\t}\n}\n"));
 	assert_null(strstr(text, "nopreempt"));
 	assert_null(strstr(text, "track_interface"));
 	ha_conntrackd_conf(&config, "/d", &conntrackd);
