@@ -20,7 +20,8 @@ enum cni_version {
 
 extern const char *const cni_version_names[CNI_VERSIONS];
 
-/* Error codes of the specification; those from 100 on are ours. */
+/* Error codes of the specification; those from 100 on are ours, or a delegate's, whose code is passed
+ * on whatever it is. */
 enum cni_code {
 	CNI_OK = 0,
 	CNI_BAD_VERSION = 1,
@@ -44,5 +45,7 @@ struct cni_env;
  * thing that can fail. */
 enum cni_code cni_add(const struct cni_env *env, const struct config_text *text, struct err *err);
 enum cni_code cni_del(const struct cni_env *env, const struct config_text *text, struct err *err);
+enum cni_code cni_check(const struct cni_env *env, const struct config_text *text, struct err *err);
+enum cni_code cni_gc(const struct cni_env *env, const struct config_text *text, struct err *err);
 enum cni_code cni_status(const struct cni_env *env, const struct config_text *text,
 			 struct err *err);

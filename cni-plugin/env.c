@@ -15,10 +15,9 @@ static const struct {
 	bool attachment; /* needs container id and interface */
 	bool netns;
 } verbs[] = {
-	[VERB_ADD] = {"ADD", true, true},
-	[VERB_DEL] = {"DEL", true, false},
-	[VERB_STATUS] = {"STATUS", false, false},
-	[VERB_VERSION] = {"VERSION", false, false},
+	[VERB_ADD] = {"ADD", true, true},	  [VERB_DEL] = {"DEL", true, false},
+	[VERB_CHECK] = {"CHECK", true, true},	  [VERB_GC] = {"GC", false, false},
+	[VERB_STATUS] = {"STATUS", false, false}, [VERB_VERSION] = {"VERSION", false, false},
 };
 
 static enum cni_code find_verb(const char *name, enum cni_verb *ret, struct err *err)
@@ -29,7 +28,8 @@ static enum cni_code find_verb(const char *name, enum cni_verb *ret, struct err 
 			return CNI_OK;
 		}
 	}
-	err_set(err, -EINVAL, "CNI_COMMAND: \"%.40s\" is none of ADD, DEL, STATUS, VERSION", name);
+	err_set(err, -EINVAL,
+		"CNI_COMMAND: \"%.40s\" is none of ADD, DEL, CHECK, GC, STATUS, VERSION", name);
 	return CNI_BAD_ENV;
 }
 

@@ -3,15 +3,21 @@
 
 #include "cni.h"
 
-enum cni_verb { VERB_ADD, VERB_DEL, VERB_STATUS, VERB_VERSION };
+enum cni_verb { VERB_ADD, VERB_DEL, VERB_CHECK, VERB_GC, VERB_STATUS, VERB_VERSION };
 
-/* Strings point into the environment, pod_uid excepted. */
+/* Pointers point into the environment. What is copied is of CNI_ARGS: "" where it is not there, or
+ * longer than such a thing can be. */
 struct cni_env {
 	enum cni_verb verb;
 	const char *container_id;
 	const char *ifname;
 	const char *netns; /* "" where the runtime gave none (DEL) */
-	char pod_uid[64];  /* of CNI_ARGS, "" where it is not there or too long to be one */
+	const char *path;  /* CNI_PATH, "" where the runtime gave none */
+	char pod_uid[64];
+	char pod_namespace[64];
+	char pod_name[254];
+	char args_ip[512]; /* requested addresses, separated by commas */
+	char args_mac[32];
 };
 
 /* Where a variable comes from: getenv(), or a table in tests. */

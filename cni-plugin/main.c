@@ -77,6 +77,10 @@ static enum cni_code run_verb(const struct cni_env *env, const struct config_tex
 		return cni_add(env, text, err);
 	case VERB_DEL:
 		return cni_del(env, text, err);
+	case VERB_CHECK:
+		return cni_check(env, text, err);
+	case VERB_GC:
+		return cni_gc(env, text, err);
 	case VERB_STATUS:
 		return cni_status(env, text, err);
 	case VERB_VERSION:

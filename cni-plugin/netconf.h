@@ -15,10 +15,16 @@ struct netconf {
 	char *network;	      /* label of at most 12 characters: br-NETWORK, the lease table */
 	struct prefix subnet; /* IPv4; family AF_UNSPEC: none (role gateway) */
 	struct addr vip;      /* AF_UNSPEC: none */
-	struct config_array intranet; /* struct prefix, IPv4 */
+	struct config_array intranet; /* struct prefix, of both families */
+	struct config_array ips;      /* struct addr: requested, each once, in the order given */
+	struct mac mac;		      /* requested; all zero: none */
 	unsigned int mtu;	      /* bytes, 0: the bridge's */
 	char *netns;		      /* of the bridges */
 	char *lease_dir;
+	char *ipam_type;     /* the delegate that gives addresses, NULL: the lease table */
+	json_t *prev_result; /* of the text, NULL: none; result_decode() reads it */
+	char *log_file;	     /* NULL: none */
+	int log_level;	     /* enum log_level */
 	enum cni_version version;
 };
 
