@@ -93,18 +93,38 @@ static enum cni_code check_attachment(const struct cni_env *env, struct err *err
 }
 
 /* The value of a key in "K=V;K=V". Multus says some keys twice: the last one counts. Everything
- * else in there is somebody else's. */
-static void find_arg(const char *args, const char *key, char *ret, size_t size)
+ * else in there is somebody else's. False where the value is longer than `size` allows: then it is
+ * none. */
+static bool find_arg(const char *args, const char *key, char *ret, size_t size)
 {
 	size_t n = strlen(key);
+	bool fits = true;
 
 	for (const char *p = args; *p; p += strcspn(p, ";"), p += *p == ';') {
 		size_t len = strcspn(p, ";");
 
-		if (len > n && !strncmp(p, key, n) && p[n] == '=')
-			snprintf(ret, size, "%.*s", len - n <= size ? (int)(len - n - 1) : 0,
-				 p + n + 1);
+		if (len <= n || strncmp(p, key, n) != 0 || p[n] != '=')
+			continue;
+		fits = len - n <= size;
+		snprintf(ret, size, "%.*s", fits ? (int)(len - n - 1) : 0, p + n + 1);
 	}
+	return fits;
+}
+
+static enum cni_code load_args(const char *args, struct cni_env *env, struct err *err)
+{
+	bool fits;
+
+	find_arg(args, "K8S_POD_UID", env->pod_uid, sizeof(env->pod_uid));
+	find_arg(args, "K8S_POD_NAMESPACE", env->pod_namespace, sizeof(env->pod_namespace));
+	find_arg(args, "K8S_POD_NAME", env->pod_name, sizeof(env->pod_name));
+	fits = find_arg(args, "IP", env->args_ip, sizeof(env->args_ip));
+	fits = find_arg(args, "MAC", env->args_mac, sizeof(env->args_mac)) && fits;
+	/* A request is honoured or refused, but not forgotten. */
+	if (fits || env->verb != VERB_ADD)
+		return CNI_OK;
+	err_set(err, -EINVAL, "CNI_ARGS: IP or MAC is too long");
+	return CNI_BAD_ENV;
 }
 
 static const char *get_or_empty(env_get_fn *get, const char *name)
@@ -122,12 +142,14 @@ enum cni_code env_load(env_get_fn *get, struct cni_env *ret, struct err *err)
 		.container_id = get_or_empty(get, "CNI_CONTAINERID"),
 		.ifname = get_or_empty(get, "CNI_IFNAME"),
 		.netns = get_or_empty(get, "CNI_NETNS"),
+		.path = get_or_empty(get, "CNI_PATH"),
 	};
 	code = find_verb(get_or_empty(get, "CNI_COMMAND"), &ret->verb, err);
 	if (!code)
 		code = check_missing(ret, err);
 	if (!code && verbs[ret->verb].attachment)
 		code = check_attachment(ret, err);
-	find_arg(get_or_empty(get, "CNI_ARGS"), "K8S_POD_UID", ret->pod_uid, sizeof(ret->pod_uid));
+	if (!code)
+		code = load_args(get_or_empty(get, "CNI_ARGS"), ret, err);
 	return code;
 }
