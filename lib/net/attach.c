@@ -111,6 +111,7 @@ int attach_create(struct attachment *a, struct err *err)
 	auto_nl_msg struct nl_msg *pair = NULL, *alias = NULL;
 	auto_nl_sock struct nl_sock *sk = NULL;
 	struct net_ack acks[2] = {0};
+	struct err ignored = {0};
 	unsigned int bridge, mtu = 0;
 	int r = net_socket(NETLINK_ROUTE, a->bridge_netns, &sk, err);
 
@@ -119,11 +120,16 @@ int attach_create(struct attachment *a, struct err *err)
 	bridge = link_index(sk, a->bridge, &mtu);
 	if (!bridge)
 		return err_set(err, -ENODEV, "bridge %s is missing", a->bridge);
+	/* Before the alias says that it is ours. */
+	if (link_index(sk, a->port, NULL))
+		return err_set(err, -EEXIST, "%s exists already", a->port);
 	if (!a->mtu)
 		a->mtu = mtu;
 	pair = pair_message(a, bridge);
 	alias = alias_message(a);
 	r = net_talk_batch(sk, (struct nl_msg *[]){pair, alias}, 2, acks, err);
+	if (r < 0)
+		attach_delete(a, &ignored); /* made, perhaps, and the answer was lost */
 	if (r == 0)
 		r = ack_code(&acks[0], err);
 	if (r < 0)
@@ -359,6 +365,16 @@ int attach_sysctls(int netns_fd, const struct attach_sysctl *list, size_t n, str
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = sysctl_write(list[i].key, list[i].value, err);
 	return r;
+}
+
+int attach_absent(int netns_fd, const char *name, struct err *err)
+{
+	auto_nl_sock struct nl_sock *sk = NULL;
+	int r = net_socket(NETLINK_ROUTE, netns_fd, &sk, err);
+
+	if (r < 0)
+		return r;
+	return link_index(sk, name, NULL) ? err_set(err, -EEXIST, "%s exists already", name) : 0;
 }
 
 int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err)

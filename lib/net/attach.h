@@ -55,6 +55,9 @@ void attach_undo(struct attachment *a);
 /* Deletes the pair by its port where that carries our alias; 0 also where it is gone already. */
 int attach_delete(const struct attachment *a, struct err *err);
 
+/* 0 where the namespace has no interface of that name, else -EEXIST. */
+int attach_absent(int netns_fd, const char *name, struct err *err);
+
 /* 0 where a bridge of that name is there and up, else -ENODEV or -ENETDOWN. */
 int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err);
 
