@@ -2,6 +2,7 @@
  * parameters in the environment, the result or the error as one JSON document on standard output.
  * Exit status 0; 2 where the caller's input is to blame and nothing was changed; 1 for all else. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,19 @@ static int exit_status(enum cni_code code)
 	}
 }
 
+/* Whoever starts us without standard descriptors gets its own mistake back as EBADF: none of the
+ * files opened from here on shall be taken for standard output. */
+static void reserve_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(void)
 {
 	enum cni_version version = CNI_VERSION_NEWEST;
@@ -142,6 +156,7 @@ int main(void)
 			cni_version_names[0], cni_version_names[CNI_VERSION_NEWEST]);
 		return EXIT_SUCCESS;
 	}
+	reserve_standard_descriptors();
 	/* A runtime that went away is a write error, to be rolled back like others. */
 	signal(SIGPIPE, SIG_IGN);
 	code = run(&version, &err);
