@@ -1,38 +1,65 @@
 /* ADD. The order is what makes a kill at any point recoverable: the lease is reserved with the name
  * of its owner before there is a link, the link carries that name before it carries an address, and
- * the lease is active before anybody is told. */
+ * the lease is active before anybody is told. What can be refused is refused before anything is
+ * reserved. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <time.h>
 
 #include "cleanup.h"
 #include "env.h"
+#include "ipam.h"
 #include "lease.h"
 #include "netconf.h"
 #include "netns.h"
+#include "request.h"
 #include "result.h"
 #include "role.h"
 
 /* An ADD on its way, with what must be undone where it fails. */
 struct add {
 	const struct cni_env *env;
+	const struct config_text *text;
 	struct netconf conf;
+	struct result result; /* of those before us in the chain; ours comes to it */
 	int pod_netns;
 	int bridge_netns;
 	struct attachment link;
 	bool leased;
+	bool delegated; /* the delegate has given an address */
 };
 
 static void add_clear(struct add *a)
 {
 	netconf_clear(&a->conf);
+	result_clear(&a->result);
 	attachment_clear(&a->link);
 	cleanup_close(&a->pod_netns);
 	cleanup_close(&a->bridge_netns);
 }
 #define auto_add __attribute__((cleanup(add_clear)))
+
+/* What the runtime and the user want, as far as it can be judged by reading. */
+static enum cni_code read_wishes(struct add *a, struct err *err)
+{
+	enum cni_code code = netconf_load(a->text, &a->conf, err);
+
+	if (!code)
+		code = request_complete(&a->conf, a->env, err);
+	if (code)
+		return code;
+	if (result_previous(a->text, a->conf.version, &a->result, err) < 0 ||
+	    result_fits(&a->result, a->conf.role != ROLE_GATEWAY, a->conf.version, err) < 0)
+		return CNI_BAD_CONFIG;
+	attach_name(&a->link, a->env->container_id, a->env->ifname);
+	snprintf(a->link.bridge, sizeof(a->link.bridge), "br-%s", a->conf.network);
+	a->link.mtu = a->conf.mtu;
+	a->link.mac = a->conf.mac;
+	return CNI_OK;
+}
 
 /* Both namespaces, before anything is touched. */
 static enum cni_code open_namespaces(struct add *a, struct err *err)
@@ -51,7 +78,26 @@ static enum cni_code open_namespaces(struct add *a, struct err *err)
 		err_set(err, -EINVAL, "%s is the node agent's network namespace", a->env->netns);
 		return CNI_BAD_NETNS;
 	}
+	a->link.pod_netns = a->pod_netns;
+	a->link.bridge_netns = a->bridge_netns;
 	return CNI_OK;
+}
+
+/* Nothing is there yet, and nobody else is making it. Who knows an attachment only by container and
+ * interface, as a delegate does, would take back the first one's address when a second one failed.
+ * The lock on the namespace ends with this process. */
+static enum cni_code check_absent(struct add *a, struct err *err)
+{
+	int r;
+
+	if (flock(a->pod_netns, LOCK_EX | LOCK_NB) < 0) {
+		err_errno(err, -errno, "%s: another ADD is at work", a->env->netns);
+		return CNI_AGAIN;
+	}
+	r = attach_absent(a->pod_netns, a->link.ifname, err);
+	if (r == 0 && (a->conf.ipam_type || a->conf.role == ROLE_GATEWAY))
+		r = attach_absent(a->bridge_netns, a->link.port, err);
+	return r == -EEXIST ? CNI_ATTACHED : r < 0 ? CNI_IO : CNI_OK;
 }
 
 static enum cni_code lease_code(int r, struct err *err)
@@ -61,6 +107,7 @@ static enum cni_code lease_code(int r, struct err *err)
 		err_wrap(err, "the node agent (byway-node) has made no lease table");
 		return CNI_AGAIN;
 	case -ENOSPC:
+	case -ERANGE:
 		return CNI_NO_ADDRESS;
 	case -EADDRINUSE:
 		return CNI_ADDRESS_IN_USE;
@@ -88,12 +135,13 @@ static enum cni_code check_leased(const struct add *a, const struct addr *addr, 
 static enum cni_code reserve(struct add *a, struct err *err)
 {
 	auto_lease_table struct lease_table *table = NULL;
+	const struct addr *requested = a->conf.ips.n ? a->conf.ips.items : NULL;
 	struct addr addr = {0};
 	int r = lease_open(a->conf.lease_dir, a->conf.network, &table, err);
 
 	if (r == 0)
 		r = lease_take(table, cni_role_names[a->conf.role], a->env->container_id,
-			       a->env->ifname, a->env->pod_uid, NULL, time(NULL), &addr, err);
+			       a->env->ifname, a->env->pod_uid, requested, time(NULL), &addr, err);
 	if (r < 0)
 		return lease_code(r, err);
 	a->leased = true;
@@ -110,28 +158,38 @@ static int random_mac(struct mac *ret, struct err *err)
 	return 0;
 }
 
+/* Addresses, routes and DNS of the delegate. */
+static enum cni_code ask_delegate(struct add *a, struct err *err)
+{
+	auto_result struct result given = {0};
+	enum cni_code code = ipam_add(a->env, &a->conf, a->text, &given, err);
+
+	if (code)
+		return code;
+	a->delegated = true;
+	result_take_dns(&a->result, &given.dns);
+	return ipam_use(&a->conf, &given, &a->link, err);
+}
+
+/* The MAC address is the one that was asked for, or the address's. */
 static enum cni_code choose_address(struct add *a, struct err *err)
 {
+	static const struct mac none;
+	bool wanted = !mac_equal(&a->conf.mac, &none);
 	enum cni_code code;
 
 	if (a->conf.role == ROLE_GATEWAY)
-		return random_mac(&a->link.mac, err) < 0 ? CNI_IO : CNI_OK;
-	code = reserve(a, err);
-	if (!code)
+		return !wanted && random_mac(&a->link.mac, err) < 0 ? CNI_IO : CNI_OK;
+	code = a->conf.ipam_type ? ask_delegate(a, err) : reserve(a, err);
+	if (!code && !wanted)
 		a->link.mac = mac_from_addr(&a->link.addr.addr);
 	return code;
 }
 
 static enum cni_code create_link(struct add *a, struct err *err)
 {
-	int r;
+	int r = attach_create(&a->link, err);
 
-	attach_name(&a->link, a->env->container_id, a->env->ifname);
-	snprintf(a->link.bridge, sizeof(a->link.bridge), "br-%s", a->conf.network);
-	a->link.bridge_netns = a->bridge_netns;
-	a->link.pod_netns = a->pod_netns;
-	a->link.mtu = a->conf.mtu;
-	r = attach_create(&a->link, err);
 	if (r == -ENODEV) {
 		err_wrap(err, "the node agent (byway-node) is not ready");
 		return CNI_AGAIN;
@@ -161,11 +219,13 @@ static int activate(struct add *a, struct err *err)
 	return r < 0 ? r : lease_activate(table, &a->link.addr.addr, err);
 }
 
-static int report(const struct add *a, struct err *err)
+static int report(struct add *a, struct err *err)
 {
-	auto_free char *text =
-		result_attached(a->conf.version, &a->link, a->env->netns, &a->conf.vip);
+	auto_free char *text = NULL;
 
+	result_append(&a->result, &a->link, a->env->netns, &a->conf.vip);
+	result_take_dns(&a->result, &a->conf.dns);
+	text = result_format(&a->result, a->conf.version);
 	return result_write(text, err);
 }
 
@@ -178,6 +238,8 @@ static void roll_back(struct add *a)
 	attach_undo(&a->link);
 	if (a->leased && lease_open(a->conf.lease_dir, a->conf.network, &table, &ignored) == 0)
 		lease_release(table, a->env->container_id, a->env->ifname, time(NULL), &ignored);
+	if (a->delegated)
+		ipam_del(a->env, &a->conf, a->text, &ignored);
 }
 
 static enum cni_code attach(struct add *a, struct err *err)
@@ -197,11 +259,13 @@ static enum cni_code attach(struct add *a, struct err *err)
 
 enum cni_code cni_add(const struct cni_env *env, const struct config_text *text, struct err *err)
 {
-	auto_add struct add a = {.env = env, .pod_netns = -1, .bridge_netns = -1};
-	enum cni_code code = netconf_load(text, &a.conf, err);
+	auto_add struct add a = {.env = env, .text = text, .pod_netns = -1, .bridge_netns = -1};
+	enum cni_code code = read_wishes(&a, err);
 
 	if (!code)
 		code = open_namespaces(&a, err);
+	if (!code)
+		code = check_absent(&a, err);
 	if (code)
 		return code;
 	code = attach(&a, err);

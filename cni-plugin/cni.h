@@ -20,6 +20,9 @@ enum cni_version {
 
 extern const char *const cni_version_names[CNI_VERSIONS];
 
+/* False where it is none of ours. */
+bool cni_version_find(const char *name, enum cni_version *ret);
+
 /* Error codes of the specification; those from 100 on are ours, or a delegate's, whose code is passed
  * on whatever it is. */
 enum cni_code {

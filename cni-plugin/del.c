@@ -9,6 +9,7 @@
 #include "attach.h"
 #include "cleanup.h"
 #include "env.h"
+#include "ipam.h"
 #include "lease.h"
 #include "netconf.h"
 #include "netns.h"
@@ -55,5 +56,5 @@ enum cni_code cni_del(const struct cni_env *env, const struct config_text *text,
 	/* The link first: an address is free when nothing has it any more. */
 	if (delete_link(env, &conf, err) < 0 || release_lease(env, &conf, err) < 0)
 		return CNI_IO;
-	return CNI_OK;
+	return ipam_del(env, &conf, text, err);
 }

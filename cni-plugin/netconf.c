@@ -3,10 +3,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cleanup.h"
 #include "lease.h"
+#include "log.h"
 #include "mem.h"
+#include "request.h"
 
 #define DEFAULT_NETNS	 "/run/netns/byway"
 #define DEFAULT_INTRANET "10.0.0.0/8"
@@ -29,13 +32,28 @@ const char *const cni_role_names[] = {
 	NULL,
 };
 
+bool cni_version_find(const char *name, enum cni_version *ret)
+{
+	for (size_t i = 0; i < CNI_VERSIONS; i++) {
+		if (!strcmp(name, cni_version_names[i])) {
+			*ret = (enum cni_version)i;
+			return true;
+		}
+	}
+	return false;
+}
+
 void netconf_clear(struct netconf *c)
 {
 	free(c->name);
 	free(c->network);
 	free(c->intranet.items);
+	free(c->ips.items);
 	free(c->netns);
 	free(c->lease_dir);
+	free(c->ipam_type);
+	free(c->log_file);
+	result_dns_clear(&c->dns);
 	*c = (struct netconf){0};
 }
 
@@ -89,11 +107,9 @@ static int decode_version(const struct config_value *v, void *out, const void *a
 	wanted->code = CNI_BAD_JSON;
 	if (!s)
 		return config_error(v, err, "must be a string");
-	for (size_t i = 0; i < CNI_VERSIONS; i++) {
-		if (!strcmp(s, cni_version_names[i]) || !*s) {
-			*wanted = (struct wanted_version){.version = (enum cni_version)i};
-			return 0;
-		}
+	if (!*s || cni_version_find(s, &wanted->version)) {
+		wanted->code = CNI_OK;
+		return 0;
 	}
 	if (!is_version(s))
 		return config_error(v, err, "\"%.40s\" is not a version", s);
@@ -153,7 +169,7 @@ static int decode_addr4(const struct config_value *v, void *out, const void *arg
 	return 0;
 }
 
-static int decode_prefix4(const struct config_value *v, void *out, const void *arg, struct err *err)
+static int decode_network(const struct config_value *v, void *out, const void *arg, struct err *err)
 {
 	struct prefix p = {0}, network;
 	char text[PREFIX_STRLEN];
@@ -161,12 +177,24 @@ static int decode_prefix4(const struct config_value *v, void *out, const void *a
 
 	if (r < 0)
 		return r;
-	if (p.addr.family != AF_INET)
-		return config_error(v, err, "must be an IPv4 prefix");
 	network = prefix_network(&p);
 	if (!prefix_equal(&p, &network))
 		return config_error(v, err, "has host bits set: %s is meant?",
 				    prefix_format(&network, text));
+	*(struct prefix *)out = p;
+	return 0;
+}
+
+static int decode_network4(const struct config_value *v, void *out, const void *arg,
+			   struct err *err)
+{
+	struct prefix p = {0};
+	int r = decode_network(v, &p, arg, err);
+
+	if (r < 0)
+		return r;
+	if (p.addr.family != AF_INET)
+		return config_error(v, err, "must be an IPv4 prefix");
 	*(struct prefix *)out = p;
 	return 0;
 }
@@ -180,19 +208,65 @@ static int decode_mtu(const struct config_value *v, void *out, const void *arg, 
 	return config_uint(v, out, &bounds, err);
 }
 
-/* Keys that would change what this plugin does, and that it cannot follow: better refused than
- * ignored. */
-static int decode_refused(const struct config_value *v, void *out, const void *arg, struct err *err)
+/* A file of a directory in CNI_PATH. */
+static int decode_ipam_type(const struct config_value *v, void *out, const void *arg,
+			    struct err *err)
 {
+	const char *s = json_string_value(v->json);
+
+	if (s && (strchr(s, '/') || !strcmp(s, ".") || !strcmp(s, "..")))
+		return config_error(v, err, "\"%.60s\" is not the name of a plugin", s);
+	return config_string(v, out, arg, err);
+}
+
+/* Without a type there is nothing that the other keys could be for. */
+static int decode_ipam(const struct config_value *v, void *out, const void *arg, struct err *err)
+{
+	static const struct config_field fields[] = {
+		{.key = "type", .decode = decode_ipam_type, .required = true}};
+	static const struct config_object object = {fields, array_len(fields), .lenient = true};
+
 	if (json_is_object(v->json) && !json_object_size(v->json))
 		return 0;
-	return config_error(v, err, "%s", (const char *)arg);
+	return config_object(v, out, &object, err);
+}
+
+static int decode_previous(const struct config_value *v, void *out, const void *arg,
+			   struct err *err)
+{
+	if (!json_is_object(v->json))
+		return config_error(v, err, "must be an object");
+	*(json_t **)out = v->json;
+	return 0;
+}
+
+/* The words of this tree's programs and those of Multus. */
+static int decode_log_level(const struct config_value *v, void *out, const void *arg,
+			    struct err *err)
+{
+	static const struct {
+		const char *name;
+		enum log_level level;
+	} levels[] = {
+		{"debug", LOG_LEVEL_DEBUG},  {"info", LOG_LEVEL_INFO}, {"verbose", LOG_LEVEL_INFO},
+		{"warning", LOG_LEVEL_WARN}, {"warn", LOG_LEVEL_WARN}, {"error", LOG_LEVEL_ERROR},
+		{"panic", LOG_LEVEL_ERROR},
+	};
+	const char *s = json_string_value(v->json);
+
+	for (size_t i = 0; s && i < array_len(levels); i++) {
+		if (!strcasecmp(s, levels[i].name)) {
+			*(int *)out = levels[i].level;
+			return 0;
+		}
+	}
+	return config_error(v, err, "must be one of debug, info, warning, error");
 }
 
 static const unsigned int network_max = 12;
 
 static const struct config_list intranet_list = {
-	.decode = decode_prefix4,
+	.decode = decode_network,
 	.item_size = sizeof(struct prefix),
 	.max = INTRANET_MAX,
 };
@@ -207,16 +281,20 @@ static const struct config_field fields[] = {
 	FIELD("name", decode_name, name, .required = true),
 	FIELD("role", config_enum, role, .arg = cni_role_names, .required = true),
 	FIELD("network", config_label, network, .arg = &network_max),
-	FIELD("subnet", decode_prefix4, subnet),
+	FIELD("subnet", decode_network4, subnet),
 	FIELD("vip", decode_addr4, vip),
 	FIELD("intranet", config_list, intranet, .arg = &intranet_list),
 	FIELD("mtu", decode_mtu, mtu),
 	FIELD("netns", decode_path, netns),
 	FIELD("leaseDir", decode_path, lease_dir),
-	FIELD("ipam", decode_refused, name,
-	      .arg = "addresses come from the node's lease table: leave ipam out"),
-	FIELD("prevResult", decode_refused, name,
-	      .arg = "must be the first plugin of a chain: there is a previous result"),
+	FIELD("ipam", decode_ipam, ipam_type),
+	FIELD("dns", result_dns_decode, dns),
+	FIELD("logFile", decode_path, log_file),
+	FIELD("logLevel", decode_log_level, log_level),
+	FIELD("prevResult", decode_previous, prev_result),
+	/* The stronger one last: it replaces what the other asks for. */
+	{.key = "args", .decode = request_decode_args},
+	{.key = "runtimeConfig", .decode = request_decode},
 };
 
 static const struct config_object object = {fields, array_len(fields), .lenient = true};
@@ -250,11 +328,20 @@ static int check_network(const struct config_text *text, struct netconf *c, stru
 	return 0;
 }
 
-static bool is_host_of(const struct prefix *subnet, const struct addr *a)
+bool netconf_is_host(const struct netconf *c, const struct addr *a)
 {
-	const struct addr_range r = prefix_range(subnet);
+	const struct addr_range r = prefix_range(&c->subnet);
 
-	return prefix_contains(subnet, a) && !addr_equal(a, &r.first) && !addr_equal(a, &r.last);
+	return prefix_contains(&c->subnet, a) && !addr_equal(a, &r.first) &&
+	       !addr_equal(a, &r.last);
+}
+
+static int check_ipam(const struct config_text *text, const struct netconf *c, struct err *err)
+{
+	if (c->ipam_type && c->role == ROLE_GATEWAY)
+		return blame(text, "ipam", err,
+			     "role gateway has no address of its own: leave ipam out");
+	return 0;
 }
 
 static int check_addresses(const struct config_text *text, const struct netconf *c, struct err *err)
@@ -267,17 +354,19 @@ static int check_addresses(const struct config_text *text, const struct netconf 
 		return blame(text, "subnet", err, "the prefix length is not within 8 to 30");
 	if (!vip && c->role == ROLE_CLIENT)
 		return blame(text, "vip", err, "key \"vip\" is missing");
-	if (vip && subnet && !is_host_of(&c->subnet, &c->vip))
+	if (vip && subnet && !netconf_is_host(c, &c->vip))
 		return blame(text, "vip", err,
 			     "the VIP is not an address for a host in \"subnet\"");
 	return 0;
 }
 
+/* What a client must not reach by its primary network, unless the intranet says so: all of IPv4, and
+ * the global space of IPv6. */
+static const char *const closed[] = {"0.0.0.0/0", "2000::/3"};
+
 static int check_intranet(const struct config_text *text, const struct netconf *c, struct err *err)
 {
-	static const struct prefix everything = {.addr.family = AF_INET};
 	const struct prefix *intranet = c->intranet.items;
-	auto_free struct prefix *rest = NULL;
 
 	for (size_t i = 0; c->role == ROLE_CLIENT && i < c->intranet.n; i++) {
 		if (intranet[i].len >= c->subnet.len &&
@@ -285,16 +374,24 @@ static int check_intranet(const struct config_text *text, const struct netconf *
 			return blame(text, "intranet", err,
 				     "a prefix of the intranet is a part of \"subnet\"");
 	}
-	if (!prefix_complement(&everything, intranet, c->intranet.n, &rest))
-		return blame(text, "intranet", err,
-			     "covers every address: nothing is left for the tunnels");
+	for (size_t i = 0; i < array_len(closed); i++) {
+		auto_free struct prefix *rest = NULL;
+		struct prefix within;
+
+		if (prefix_parse(closed[i], &within) < 0)
+			abort();
+		if (!prefix_complement(&within, intranet, c->intranet.n, &rest))
+			return blame(text, "intranet", err,
+				     "covers every address of a family: nothing is left for the "
+				     "tunnels");
+	}
 	return 0;
 }
 
 /* The old results must hold an address (libcni refuses to convert one without). */
 static int check_version(const struct config_text *text, const struct netconf *c, struct err *err)
 {
-	if (c->role == ROLE_GATEWAY && c->version <= CNI_0_2_0)
+	if (c->role == ROLE_GATEWAY && c->version <= CNI_0_2_0 && !c->prev_result)
 		return blame(
 			text, "cniVersion", err,
 			"role gateway has no address to report: cniVersion must be 0.3.0 or newer");
@@ -303,7 +400,11 @@ static int check_version(const struct config_text *text, const struct netconf *c
 
 static void set_defaults(struct netconf *c)
 {
-	*c = (struct netconf){.netns = xstrdup(DEFAULT_NETNS), .lease_dir = xstrdup(LEASE_DIR)};
+	*c = (struct netconf){
+		.netns = xstrdup(DEFAULT_NETNS),
+		.lease_dir = xstrdup(LEASE_DIR),
+		.log_level = LOG_LEVEL_INFO,
+	};
 }
 
 static void default_intranet(struct netconf *c)
@@ -327,15 +428,17 @@ enum cni_code netconf_load(const struct config_text *text, struct netconf *ret, 
 		return CNI_BAD_CONFIG;
 	if (!ret->intranet.items)
 		default_intranet(ret);
-	if (check_network(text, ret, err) < 0 || check_addresses(text, ret, err) < 0 ||
-	    check_intranet(text, ret, err) < 0 || check_version(text, ret, err) < 0)
+	if (check_network(text, ret, err) < 0 || check_ipam(text, ret, err) < 0 ||
+	    check_addresses(text, ret, err) < 0 || check_intranet(text, ret, err) < 0 ||
+	    check_version(text, ret, err) < 0)
 		return CNI_BAD_CONFIG;
 	return CNI_OK;
 }
 
 static bool is_needed_by_del(const char *key)
 {
-	static const char *const keys[] = {"name", "network", "netns", "leaseDir"};
+	static const char *const keys[] = {"name", "network", "netns",	 "leaseDir",
+					   "ipam", "logFile", "logLevel"};
 
 	for (size_t i = 0; i < array_len(keys); i++) {
 		if (!strcmp(keys[i], key))

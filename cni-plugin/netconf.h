@@ -3,6 +3,7 @@
 
 #include "addr.h"
 #include "cni.h"
+#include "result.h"
 
 enum cni_role { ROLE_CLIENT, ROLE_ROUTER, ROLE_GATEWAY, ROLE_SYNC };
 
@@ -21,7 +22,8 @@ struct netconf {
 	unsigned int mtu;	      /* bytes, 0: the bridge's */
 	char *netns;		      /* of the bridges */
 	char *lease_dir;
-	char *ipam_type;     /* the delegate that gives addresses, NULL: the lease table */
+	char *ipam_type; /* the delegate that gives addresses, NULL: the lease table */
+	struct result_dns dns;
 	json_t *prev_result; /* of the text, NULL: none; result_decode() reads it */
 	char *log_file;	     /* NULL: none */
 	int log_level;	     /* enum log_level */
@@ -40,9 +42,12 @@ enum cni_code netconf_parse(const char *bytes, size_t len, struct config_text *r
 enum cni_code netconf_version(const struct config_text *text, enum cni_version *ret,
 			      struct err *err);
 
-/* Decodes and checks all of it, for ADD. */
+/* Decodes and checks all of it, for ADD; requests are checked by request_complete(). */
 enum cni_code netconf_load(const struct config_text *text, struct netconf *ret, struct err *err);
 
-/* For DEL, which must undo what it can with whatever is left of a configuration: network and netns
- * directories, defaults for what is not usable; `network` is NULL where it names none. */
+/* Is it an address that a host on the network can have? */
+bool netconf_is_host(const struct netconf *c, const struct addr *a);
+
+/* For DEL, which must undo what it can with whatever is left of a configuration: names, paths, the
+ * delegate and the log; defaults for what is not usable. `network` is NULL where it names none. */
 void netconf_load_names(const struct config_text *text, struct netconf *ret);

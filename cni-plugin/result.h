@@ -9,24 +9,23 @@
 
 struct result_interface {
 	char *name;
-	char *mac; /* as it was written: it need not be Ethernet's; NULL: none */
-	unsigned int mtu;
+	char *mac;     /* as it was written: it need not be Ethernet's; NULL: none */
 	char *sandbox; /* NULL: the host's */
 	char *socket_path;
 	char *pci_id;
+	int64_t mtu; /* numbers: -1 is none */
 };
 
 struct result_ip {
 	struct prefix addr;
-	int interface; /* index in the result's interfaces, -1: none */
 	struct addr gateway;
+	int64_t interface; /* index in the result's interfaces */
 };
 
 struct result_route {
 	struct prefix dst;
 	struct addr gw;
-	unsigned int mtu, advmss, priority; /* 0: none */
-	int table, scope;		    /* -1: none */
+	int64_t mtu, advmss, priority, table, scope;
 };
 
 struct result_dns {
@@ -41,11 +40,18 @@ struct result {
 	struct result_dns dns;
 };
 
+void result_dns_clear(struct result_dns *dns);
 void result_clear(struct result *r);
 #define auto_result __attribute__((cleanup(result_clear)))
 
-/* Decodes a result of the version it names, or of `version` where it names none. -EINVAL, also
- * where it has more of anything than RESULT_*_MAX or an address that belongs to no interface. */
+/* More of anything than this is refused. */
+#define RESULT_INTERFACES_MAX 64
+#define RESULT_IPS_MAX	      64
+#define RESULT_ROUTES_MAX     1024
+#define RESULT_NAMES_MAX      64
+
+/* Decodes a result of the version that it names, or of `version` where it names none. -EINVAL also
+ * where an address belongs to an interface that is not there. */
 int result_decode(const struct config_value *v, enum cni_version version, struct result *ret,
 		  struct err *err);
 
@@ -54,18 +60,24 @@ int result_decode(const struct config_value *v, enum cni_version version, struct
 int result_previous(const struct config_text *text, enum cni_version version, struct result *ret,
 		    struct err *err);
 
-/* Can this version express it? -EINVAL: 0.1.0 and 0.2.0 have one address of a family, and at least
- * one. */
-int result_fits(const struct result *r, enum cni_version version, struct err *err);
+/* config_decode_fn of a struct result_dns. */
+int result_dns_decode(const struct config_value *v, void *out, const void *arg, struct err *err);
 
-/* Exactly in `version`. The text is owned by the caller. */
+/* The most specific one counts: puts `dns` in the place of what `r` has, unless it is empty; it is
+ * empty afterwards. */
+void result_take_dns(struct result *r, struct result_dns *dns);
+
+/* Appends an interface in a pod with its MAC address, MTU, address and unicast routes. `sandbox` is
+ * CNI_NETNS as the runtime wrote it; `gateway` may be none. */
+void result_append(struct result *r, const struct attachment *link, const char *sandbox,
+		   const struct addr *gateway);
+
+/* Can `version` express it with one IPv4 address more, where `address` is set? -EINVAL: 0.1.0 and
+ * 0.2.0 have one address of a family, and at least one. */
+int result_fits(const struct result *r, bool address, enum cni_version version, struct err *err);
+
+/* The document, exactly in `version`, owned by the caller. */
 char *result_format(const struct result *r, enum cni_version version);
-
-/* The result of ADD. `sandbox` is CNI_NETNS as the runtime wrote it; of `link` the interface, MAC,
- * MTU, address and unicast routes are told. `gateway` may be none. The text is owned by the caller.
- */
-char *result_attached(enum cni_version version, const struct attachment *link, const char *sandbox,
-		      const struct addr *gateway);
 
 /* The answer to VERSION. */
 char *result_versions(enum cni_version version);

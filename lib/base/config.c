@@ -482,3 +482,12 @@ int config_list(const struct config_value *v, void *out, const void *arg, struct
 	}
 	return 0;
 }
+
+void config_array_append(struct config_array *a, const void *items, size_t n, size_t item_size)
+{
+	if (!n)
+		return;
+	a->items = xreallocarray(a->items, a->n + n, item_size);
+	memcpy((char *)a->items + a->n * item_size, items, n * item_size);
+	a->n += n;
+}

@@ -120,6 +120,9 @@ struct config_array {
 };
 int config_list(const struct config_value *v, void *out, const void *arg, struct err *err);
 
+/* Appends copies of `n` items to what a list was decoded to. */
+void config_array_append(struct config_array *a, const void *items, size_t n, size_t item_size);
+
 /* For semantic checks after decoding: the value at a path like {"networks", "[1]", "vni"}; where a
  * step does not exist, the last value that did. The returned chain points into `steps`, an array of
  * at least n + 1 values that the caller provides. */

@@ -7,6 +7,7 @@
 #include "env.h"
 #include "mem.h"
 #include "netconf.h"
+#include "request.h"
 #include "result.h"
 #include "role.h"
 
@@ -33,16 +34,23 @@ static char *get(const char *name)
 	return NULL;
 }
 
-static void use(const struct netconf *c, const struct cni_env *env)
+static void use(const struct config_text *text, const struct netconf *c, const struct cni_env *env)
 {
+	struct err err = {0};
 	auto_attachment struct attachment link = {.addr = c->subnet, .mtu = c->mtu};
+	auto_result struct result result = {0};
 	struct attach_sysctl sysctls[ROLE_SYSCTLS_MAX];
 
 	attach_name(&link, env->container_id, env->ifname);
 	role_routes(c, &link);
 	role_sysctls((enum cni_role)c->role, env->ifname, sysctls);
-	for (size_t version = 0; version < CNI_VERSIONS; version++)
-		free(result_attached((enum cni_version)version, &link, env->netns, &c->vip));
+	if (result_previous(text, c->version, &result, &err) < 0)
+		return;
+	result_append(&result, &link, env->netns, &c->vip);
+	for (size_t version = 0; version < CNI_VERSIONS; version++) {
+		if (result_fits(&result, false, (enum cni_version)version, &err) == 0)
+			free(result_format(&result, (enum cni_version)version));
+	}
 }
 
 /* `env` is NULL where there is nothing to attach. */
@@ -54,8 +62,9 @@ static void parse(const char *json, size_t len, const struct cni_env *env)
 
 	if (netconf_parse(json, len, &text, &err) == CNI_OK) {
 		netconf_load_names(&text, &names);
-		if (env && netconf_load(&text, &c, &err) == CNI_OK)
-			use(&c, env);
+		if (env && netconf_load(&text, &c, &err) == CNI_OK &&
+		    request_complete(&c, env, &err) == CNI_OK)
+			use(&text, &c, env);
 	}
 	if (err.code)
 		free(result_error(CNI_VERSION_NEWEST, CNI_BAD_CONFIG, err.text));

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "log.h"
 #include "netconf.h"
 
 static void parse(const char *json, struct config_text *text)
@@ -73,6 +74,49 @@ static void test_network_beside_a_long_name(void **state)
 	assert_int_equal(c.mtu, 0);
 }
 
+static void test_intranet_of_both_families(void **state)
+{
+	auto_netconf struct netconf c = {0};
+	const struct prefix *intranet;
+	char text[PREFIX_STRLEN];
+
+	load("{\"cniVersion\":\"1.0.0\",\"name\":\"vpn\",\"role\":\"client\","
+	     "\"subnet\":\"192.168.50.0/24\",\"vip\":\"192.168.50.240\","
+	     "\"intranet\":[\"2001:db8::/32\",\"172.16.0.0/12\",\"fd00::/8\"]}",
+	     &c);
+	assert_int_equal(c.intranet.n, 3);
+	intranet = c.intranet.items;
+	assert_string_equal(prefix_format(&intranet[0], text), "2001:db8::/32");
+	assert_string_equal(prefix_format(&intranet[2], text), "fd00::/8");
+}
+
+static void test_delegate_log_and_dns(void **state)
+{
+	auto_netconf struct netconf c = {0}, none = {0};
+	char *const *servers;
+
+	load("{\"cniVersion\":\"1.0.0\",\"name\":\"vpn\",\"role\":\"sync\","
+	     "\"subnet\":\"192.168.51.0/24\",\"IPAM\":{\"Type\":\"host-local\",\"ranges\":[[]]},"
+	     "\"logFile\":\"/var/log/byway.log\",\"logLevel\":\"Verbose\","
+	     "\"dns\":{\"nameservers\":[\"192.168.51.3\"],\"domain\":\"\"},"
+	     "\"prevResult\":{\"ips\":[]}}",
+	     &c);
+	assert_string_equal(c.ipam_type, "host-local");
+	assert_string_equal(c.log_file, "/var/log/byway.log");
+	assert_int_equal(c.log_level, LOG_LEVEL_INFO);
+	servers = c.dns.nameservers.items;
+	assert_int_equal(c.dns.nameservers.n, 1);
+	assert_string_equal(servers[0], "192.168.51.3");
+	assert_null(c.dns.domain);
+	load("{\"cniVersion\":\"1.0.0\",\"name\":\"vpn\",\"role\":\"gateway\",\"ipam\":{},"
+	     "\"logLevel\":\"debug\",\"prevResult\":null}",
+	     &none);
+	assert_null(none.ipam_type);
+	assert_null(none.prev_result);
+	assert_null(none.log_file);
+	assert_int_equal(none.log_level, LOG_LEVEL_DEBUG);
+}
+
 static void load_names(const char *json, struct netconf *c)
 {
 	auto_config_text struct config_text text = {0};
@@ -85,12 +129,17 @@ static void test_names_for_del(void **state)
 {
 	auto_netconf struct netconf c = {0}, broken = {0};
 
-	load_names("{\"name\":\"long.name\",\"network\":\"vpn\",\"netns\":\"/n\",\"vip\":[]}", &c);
+	load_names("{\"name\":\"long.name\",\"network\":\"vpn\",\"netns\":\"/n\",\"vip\":[],"
+		   "\"ipam\":{\"type\":\"static\"},\"prevResult\":7}",
+		   &c);
+	assert_string_equal(c.ipam_type, "static");
 	assert_string_equal(c.network, "vpn");
 	assert_string_equal(c.netns, "/n");
 	assert_string_equal(c.lease_dir, "/run/byway/leases");
-	load_names("{\"name\":7,\"netns\":\"relative\",\"leaseDir\":{}}", &broken);
+	load_names("{\"name\":7,\"netns\":\"relative\",\"leaseDir\":{},\"ipam\":{\"type\":\"/x\"}}",
+		   &broken);
 	assert_null(broken.network);
+	assert_null(broken.ipam_type);
 	assert_string_equal(broken.netns, "/run/netns/byway");
 }
 
@@ -124,6 +173,8 @@ int main(void)
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_json_as_cni_reads_it),
 		cmocka_unit_test(test_network_beside_a_long_name),
+		cmocka_unit_test(test_intranet_of_both_families),
+		cmocka_unit_test(test_delegate_log_and_dns),
 		cmocka_unit_test(test_names_for_del),
 		cmocka_unit_test(test_missing_version_is_the_oldest),
 		cmocka_unit_test(test_nul_in_the_middle),
