@@ -107,12 +107,12 @@ class Node:
         conf.update(changes)
         return {key: value for key, value in conf.items() if value is not None}
 
-    def environment(self, verb, pod, container, ifname="net1", uid=None):
+    def environment(self, verb, pod, container, ifname="net1", uid=None, **variables):
         env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_IFNAME": ifname,
                "CNI_PATH": "/opt/cni/bin", "CNI_NETNS": pod.path if pod else ""}
         if uid:
             env["CNI_ARGS"] = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_UID={uid}"
-        return env
+        return {**env, **variables}
 
     def start(self, verb, pod, container, conf, **kwargs):
         """A plugin process that has been given all its input."""
