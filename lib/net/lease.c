@@ -246,6 +246,46 @@ int lease_release(struct lease_table *t, const char *container_id, const char *i
 	return 0;
 }
 
+/* A copy of a lease that is held. */
+static struct lease lease_of_slot(const struct lease_table *t, uint32_t slot)
+{
+	struct lease l = t->records[slot];
+
+	l.state = t->index[slot].state;
+	return l;
+}
+
+int lease_find(struct lease_table *t, const char *container_id, const char *ifname,
+	       struct lease *ret, struct err *err)
+{
+	uint32_t slot = slot_of_owner(t, container_id, ifname);
+
+	if (slot == NO_SLOT)
+		return err_set(err, -ENOENT, "network %s: %s of container %.64s has no address",
+			       t->network, ifname, container_id);
+	*ret = lease_of_slot(t, slot);
+	return 0;
+}
+
+size_t lease_collect(struct lease_table *t, int64_t now,
+		     bool (*stale)(const struct lease *lease, void *data), void *data)
+{
+	size_t n = 0;
+
+	for (uint32_t s = 0; s < t->header->n_slots; s++) {
+		struct lease l;
+
+		if (t->index[s].state == LEASE_FREE)
+			continue;
+		l = lease_of_slot(t, s);
+		if (!stale(&l, data))
+			continue;
+		slot_free(&t->index[s], now);
+		n++;
+	}
+	return n;
+}
+
 void lease_each(struct lease_table *t, void (*fn)(const struct lease *lease, void *data),
 		void *data)
 {
@@ -254,8 +294,7 @@ void lease_each(struct lease_table *t, void (*fn)(const struct lease *lease, voi
 
 		if (t->index[s].state == LEASE_FREE)
 			continue;
-		l = t->records[s];
-		l.state = t->index[s].state;
+		l = lease_of_slot(t, s);
 		fn(&l, data);
 	}
 }

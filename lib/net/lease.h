@@ -70,6 +70,15 @@ int lease_available(const struct lease_table *table, const char *role, struct er
 int lease_release(struct lease_table *table, const char *container_id, const char *ifname,
 		  int64_t now, struct err *err);
 
+/* What (container id, interface) holds; -ENOENT where it holds nothing. */
+int lease_find(struct lease_table *table, const char *container_id, const char *ifname,
+	       struct lease *ret, struct err *err);
+
+/* Frees each lease that `stale` says is one; the address rests as after a release. Returns how
+ * many. */
+size_t lease_collect(struct lease_table *table, int64_t now,
+		     bool (*stale)(const struct lease *lease, void *data), void *data);
+
 /* Calls `fn` for each lease that is not free. */
 void lease_each(struct lease_table *table, void (*fn)(const struct lease *lease, void *data),
 		void *data);

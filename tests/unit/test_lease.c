@@ -235,6 +235,55 @@ static void test_activate(void **state)
 	assert_int_equal(tally("act").pending, 0);
 }
 
+static void test_find(void **state)
+{
+	auto_lease_table struct lease_table *t = NULL;
+	struct lease lease = {0};
+	struct err err = {0};
+	char text[ADDR_STRLEN];
+
+	ensure_one("find", "client", "10.9.0.1-10.9.0.9");
+	assert_taken("find", "client", "a", "uid-a", 7, "10.9.0.1");
+	assert_taken("find", "client", "b", "", 8, "10.9.0.2");
+	assert_int_equal(lease_open(dir, "find", &t, &err), 0);
+	assert_int_equal(lease_find(t, "a", "net1", &lease, &err), 0);
+	assert_string_equal(addr_format(&lease.addr, text), "10.9.0.1");
+	assert_int_equal(lease.state, LEASE_PENDING);
+	assert_int_equal(lease.since, 7);
+	assert_string_equal(lease.role, "client");
+	assert_string_equal(lease.pod_uid, "uid-a");
+	assert_int_equal(lease_find(t, "a", "net2", &lease, &err), -ENOENT);
+	assert_non_null(strstr(err.text, "network find"));
+	assert_int_equal(lease_release(t, "a", "net1", 9, &err), 0);
+	assert_int_equal(lease_find(t, "a", "net1", &lease, &err), -ENOENT);
+}
+
+static bool older_than(const struct lease *lease, void *data)
+{
+	return lease->since < *(const int64_t *)data;
+}
+
+static void test_collect(void **state)
+{
+	struct lease_table *t = NULL;
+	struct err err = {0};
+	int64_t limit = 2000;
+
+	ensure_one("gc", "client", "10.9.0.1-10.9.0.4");
+	assert_taken("gc", "client", "a", "", 1000, "10.9.0.1");
+	assert_taken("gc", "client", "b", "", 2000, "10.9.0.2");
+	assert_taken("gc", "client", "c", "", 1500, "10.9.0.3");
+	assert_int_equal(lease_open(dir, "gc", &t, &err), 0);
+	assert_int_equal(lease_collect(t, 3000, older_than, &limit), 2);
+	assert_int_equal(lease_collect(t, 3000, older_than, &limit), 0);
+	lease_close(t);
+	assert_int_equal(tally("gc").n, 1);
+	assert_string_equal(tally("gc").last, "10.9.0.2");
+	/* They rest: the one never held, then those collected, in the cursor's order. */
+	assert_taken("gc", "client", "d", "", 3001, "10.9.0.4");
+	assert_taken("gc", "client", "e", "", 3002, "10.9.0.1");
+}
+
 static void test_two_ranges_one_role(void **state)
 {
 	struct lease_range ranges[] = {range("client", "10.9.0.1-10.9.0.2"),
@@ -513,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_second_take_is_refused),
 		cmocka_unit_test(test_requested),
 		cmocka_unit_test(test_activate),
+		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_collect),
 		cmocka_unit_test(test_two_ranges_one_role),
 		cmocka_unit_test(test_ensure_keeps_leases),
 		cmocka_unit_test(test_ensure_refuses),
