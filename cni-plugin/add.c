@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "cleanup.h"
 #include "env.h"
@@ -141,7 +140,7 @@ static enum cni_code reserve(struct add *a, struct err *err)
 
 	if (r == 0)
 		r = lease_take(table, cni_role_names[a->conf.role], a->env->container_id,
-			       a->env->ifname, a->env->pod_uid, requested, time(NULL), &addr, err);
+			       a->env->ifname, a->env->pod_uid, requested, lease_now(), &addr, err);
 	if (r < 0)
 		return lease_code(r, err);
 	a->leased = true;
@@ -216,7 +215,7 @@ static int activate(struct add *a, struct err *err)
 	if (!a->leased)
 		return 0;
 	r = lease_open(a->conf.lease_dir, a->conf.network, &table, err);
-	return r < 0 ? r : lease_activate(table, &a->link.addr.addr, err);
+	return r < 0 ? r : lease_activate(table, a->env->container_id, a->env->ifname, err);
 }
 
 static int report(struct add *a, struct err *err)
@@ -237,7 +236,7 @@ static void roll_back(struct add *a)
 
 	attach_undo(&a->link);
 	if (a->leased && lease_open(a->conf.lease_dir, a->conf.network, &table, &ignored) == 0)
-		lease_release(table, a->env->container_id, a->env->ifname, time(NULL), &ignored);
+		lease_release(table, a->env->container_id, a->env->ifname, lease_now(), &ignored);
 	if (a->delegated)
 		ipam_del(a->env, &a->conf, a->text, &ignored);
 }

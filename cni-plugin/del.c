@@ -4,7 +4,6 @@
  * it. The unreachable routes stay, so that a process that lives on does not find another way out.
  */
 #include <errno.h>
-#include <time.h>
 
 #include "attach.h"
 #include "cleanup.h"
@@ -45,7 +44,7 @@ static int release_lease(const struct cni_env *env, const struct netconf *c, str
 	r = lease_open(c->lease_dir, c->network, &table, err);
 	if (r < 0)
 		return no_table(r) ? 0 : r;
-	return lease_release(table, env->container_id, env->ifname, time(NULL), err);
+	return lease_release(table, env->container_id, env->ifname, lease_now(), err);
 }
 
 enum cni_code cni_del(const struct cni_env *env, const struct config_text *text, struct err *err)

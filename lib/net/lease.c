@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "lease_table.h"
@@ -18,6 +19,14 @@
 /* An address given back rests so long where others are free: caches and connections that still know
  * its last holder (ARP, conntrack) shall not meet the next one. */
 #define COOL_DOWN_SECONDS 90
+
+int64_t lease_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return t.tv_sec;
+}
 
 /* FNV-1a over both strings with their terminators; never 0. */
 static uint32_t owner_hash(const char *owner, const char *ifname)
@@ -66,23 +75,37 @@ static uint32_t slot_of_owner(const struct lease_table *t, const char *container
 	return NO_SLOT;
 }
 
-/* The slot of the role that this pod's interface has or had last. */
+static bool slot_is_of_pod(const struct lease_table *t, uint32_t slot, const char *pod_uid,
+			   const char *ifname)
+{
+	const struct lease *l = &t->records[slot];
+
+	return *pod_uid && t->index[slot].pod_hash == owner_hash(pod_uid, ifname) &&
+	       !strncmp(l->pod_uid, pod_uid, sizeof(l->pod_uid)) &&
+	       !strncmp(l->ifname, ifname, sizeof(l->ifname));
+}
+
+/* The slot of the role that this pod's interface has, else the one it had last. */
 static uint32_t slot_of_pod(const struct lease_table *t, uint32_t role, const char *pod_uid,
-			    const char *ifname)
+			    const char *ifname, int64_t now)
 {
 	uint32_t h = owner_hash(pod_uid, ifname);
+	uint32_t latest = NO_SLOT, latest_rest = 0;
 
-	if (!*pod_uid)
-		return NO_SLOT;
-	for (uint32_t s = 0; s < t->header->n_range_slots; s++) {
-		const struct lease *l = &t->records[s];
+	for (uint32_t s = 0; *pod_uid && s < t->header->n_range_slots; s++) {
+		const struct table_index *ix = &t->index[s];
+		uint32_t rest = (uint32_t)now - ix->freed_at;
 
-		if (t->index[s].pod_hash == h && t->index[s].role == role &&
-		    !strncmp(l->pod_uid, pod_uid, sizeof(l->pod_uid)) &&
-		    !strncmp(l->ifname, ifname, sizeof(l->ifname)))
+		if (ix->pod_hash != h || ix->role != role || !slot_is_of_pod(t, s, pod_uid, ifname))
+			continue;
+		if (ix->state != LEASE_FREE)
 			return s;
+		if (latest == NO_SLOT || rest < latest_rest) {
+			latest = s;
+			latest_rest = rest;
+		}
 	}
-	return NO_SLOT;
+	return latest;
 }
 
 /* The next free slot of the role behind its cursor that has rested; where all are tired, the one
@@ -124,6 +147,13 @@ static int error_full(const struct lease_table *t, uint32_t role, struct err *er
 		       t->network, t->header->ranges[role].lease.role, used, total);
 }
 
+static int error_no_lease(const struct lease_table *t, const char *container_id, const char *ifname,
+			  struct err *err)
+{
+	return err_set(err, -ENOENT, "network %s: %s of container %.64s has no address", t->network,
+		       ifname, container_id);
+}
+
 /* The slot of an address that was asked for, where this pod may have it. */
 static int slot_requested(const struct lease_table *t, uint32_t role, const struct addr *addr,
 			  const char *pod_uid, const char *ifname, uint32_t *ret, struct err *err)
@@ -135,7 +165,7 @@ static int slot_requested(const struct lease_table *t, uint32_t role, const stru
 		return err_set(
 			err, -ERANGE, "network %s: %s is not an address of role %s on this node",
 			t->network, addr_format(addr, text), t->header->ranges[role].lease.role);
-	if (t->index[s].state != LEASE_FREE && slot_of_pod(t, role, pod_uid, ifname) != s)
+	if (t->index[s].state != LEASE_FREE && !slot_is_of_pod(t, s, pod_uid, ifname))
 		return err_set(err, -EADDRINUSE, "network %s: %s is held by container %.64s",
 			       t->network, addr_format(addr, text), t->records[s].container_id);
 	*ret = s;
@@ -148,7 +178,7 @@ static int slot_choose(const struct lease_table *t, uint32_t role, const char *i
 {
 	if (requested && addr_size(requested))
 		return slot_requested(t, role, requested, pod_uid, ifname, ret, err);
-	*ret = slot_of_pod(t, role, pod_uid, ifname);
+	*ret = slot_of_pod(t, role, pod_uid, ifname, now);
 	if (*ret == NO_SLOT)
 		*ret = slot_next(t, role, now);
 	return *ret == NO_SLOT ? error_full(t, role, err) : 0;
@@ -205,6 +235,8 @@ int lease_take(struct lease_table *t, const char *role, const char *container_id
 	r = find_role(t, role, &number, err);
 	if (r == 0)
 		r = slot_choose(t, number, ifname, pod_uid, requested, now, &slot, err);
+	if (r == 0)
+		r = lease_table_reserve(t, slot, err);
 	if (r < 0)
 		return r;
 	slot_take(t, slot, role, container_id, ifname, pod_uid, now);
@@ -223,14 +255,13 @@ int lease_available(const struct lease_table *t, const char *role, struct err *e
 	return r;
 }
 
-int lease_activate(struct lease_table *t, const struct addr *addr, struct err *err)
+int lease_activate(struct lease_table *t, const char *container_id, const char *ifname,
+		   struct err *err)
 {
-	uint32_t slot = lease_table_slot(t, addr);
-	char text[ADDR_STRLEN];
+	uint32_t slot = slot_of_owner(t, container_id, ifname);
 
-	if (slot == NO_SLOT || t->index[slot].state == LEASE_FREE)
-		return err_set(err, -ENOENT, "network %s: nobody holds %s", t->network,
-			       addr_format(addr, text));
+	if (slot == NO_SLOT)
+		return error_no_lease(t, container_id, ifname, err);
 	slot_set_state(&t->index[slot], LEASE_ACTIVE);
 	return 0;
 }
@@ -261,8 +292,7 @@ int lease_find(struct lease_table *t, const char *container_id, const char *ifna
 	uint32_t slot = slot_of_owner(t, container_id, ifname);
 
 	if (slot == NO_SLOT)
-		return err_set(err, -ENOENT, "network %s: %s of container %.64s has no address",
-			       t->network, ifname, container_id);
+		return error_no_lease(t, container_id, ifname, err);
 	*ret = lease_of_slot(t, slot);
 	return 0;
 }

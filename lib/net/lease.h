@@ -2,9 +2,8 @@
 /* The address leases of one network on one node: a table in shared memory under /run.
  *
  * Writers are short-lived processes (the CNI plugin) and the node agent, each under an OFD lock
- * (fcntl F_OFD_SETLKW), which the kernel releases when its holder dies. /run is a tmpfs: the table
- * survives every process and vanishes with the links at reboot. A slot is written in an order that
- * leaves a usable table after kill -9 at any instruction.
+ * (fcntl F_OFD_SETLKW), which the kernel releases when its holder dies. A slot is written in an
+ * order that leaves a usable table after kill -9 at any instruction.
  */
 
 #include <stdbool.h>
@@ -32,8 +31,12 @@ struct lease {
 	char container_id[LEASE_OWNER_MAX];
 	char ifname[16];
 	char pod_uid[64]; /* "" where the runtime did not say */
-	int64_t since;	  /* seconds, CLOCK_REALTIME */
+	int64_t since;	  /* lease_now() when it was taken */
 };
+
+/* Seconds since boot (CLOCK_BOOTTIME): a table lives no longer, and nobody sets that clock. The
+ * `now` of all that follows. */
+int64_t lease_now(void);
 
 struct lease_table;
 
@@ -54,14 +57,18 @@ int lease_ensure(const char *dir, const char *network, const struct lease_range 
 		 struct err *err);
 
 /* Hands out an address of the role: the one this (pod uid, interface) had, else the next free one
- * in round-robin order; with `requested` (family set) exactly that one. `now` in seconds. The slot
- * is PENDING until lease_activate(). -ENOSPC names network, used and total; -EADDRINUSE; -ERANGE
- * where the requested address is not this node's; -EEXIST where (container id, interface) holds
- * one. */
+ * in round-robin order; with `requested` (family set) exactly that one. The slot is PENDING until
+ * lease_activate(). -ENOSPC names network, used and total; -EADDRINUSE; -ERANGE where the requested
+ * address is not this node's; -EEXIST where (container id, interface) holds one; -ENOMEM where the
+ * file system of the table is full. */
 int lease_take(struct lease_table *table, const char *role, const char *container_id,
 	       const char *ifname, const char *pod_uid, const struct addr *requested, int64_t now,
 	       struct addr *ret, struct err *err);
-int lease_activate(struct lease_table *table, const struct addr *addr, struct err *err);
+
+/* The interface is up: the lease stays until somebody releases it. -ENOENT where (container id,
+ * interface) holds none any more, because it took so long that the node agent gave it up. */
+int lease_activate(struct lease_table *table, const char *container_id, const char *ifname,
+		   struct err *err);
 
 /* 0 where lease_take() would find an address for the role, else -ENOSPC and its words. */
 int lease_available(const struct lease_table *table, const char *role, struct err *err);

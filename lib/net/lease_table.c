@@ -2,8 +2,13 @@
  *
  * The file holds a header, an index of 16 bytes a slot and a record a slot. A slot is an address:
  * first those of all ranges in order, so that an address is found by arithmetic, then the *retired*
- * ones, whose range is gone while somebody still holds them. Pages of records never written are
- * holes in the tmpfs.
+ * ones, whose range is gone while somebody still holds them. Header and index are allocated when the
+ * file is made, a record's pages when its slot is first taken; the rest are holes in the tmpfs.
+ *
+ * The table is empty after a reboot exactly when the links are: a tmpfs and a network namespace are
+ * both memory of the kernel that made them, and neither is ever written to a disk. So no lease can
+ * outlive its link by a reboot, nor a link its lease, and nothing needs to be compared at boot. What
+ * ends one without the other is the death of a pod's namespace, and the node agent looks for that.
  *
  * The lock is an OFD lock on the file. lease_ensure() never changes the layout of a file that
  * others may have mapped: it writes a new one, under the lock of the old, and renames it. Who
@@ -143,6 +148,24 @@ int lease_open(const char *dir, const char *network, struct lease_table **ret, s
 	return 0;
 }
 
+/* posix_fallocate() with the words for it. */
+static int allocate(const struct lease_table *t, size_t offset, size_t size, struct err *err)
+{
+	int r = posix_fallocate(t->fd, (off_t)offset, (off_t)size);
+
+	if (r)
+		return err_set(err, -ENOMEM, "network %s: no room for the lease table: %s",
+			       t->network, strerror(r));
+	return 0;
+}
+
+int lease_table_reserve(const struct lease_table *t, uint32_t slot, struct err *err)
+{
+	const char *record = (const char *)&t->records[slot];
+
+	return allocate(t, (size_t)(record - (const char *)t->header), sizeof(struct lease), err);
+}
+
 /* --- slots and addresses --- */
 
 static uint32_t slot_in_ranges(const struct lease_table *t, const struct addr *addr)
@@ -263,7 +286,7 @@ static void header_fill(struct lease_table *t, const struct lease_range *ranges,
 
 /* Takes over who holds and who held what. Holders outside the new ranges come to the retired slots.
  */
-static void table_copy(struct lease_table *to, const struct lease_table *from)
+static int table_copy(struct lease_table *to, const struct lease_table *from, struct err *err)
 {
 	uint32_t retired = to->header->n_range_slots;
 
@@ -280,6 +303,8 @@ static void table_copy(struct lease_table *to, const struct lease_table *from)
 			continue;
 		if (slot == NO_SLOT)
 			slot = retired++;
+		if (lease_table_reserve(to, slot, err) < 0)
+			return err->code;
 		to->records[slot] = from->records[s];
 		to->index[slot] = (struct table_index){.owner_hash = old->owner_hash,
 						       .pod_hash = old->pod_hash,
@@ -287,6 +312,7 @@ static void table_copy(struct lease_table *to, const struct lease_table *from)
 						       .state = old->state,
 						       .role = to->index[slot].role};
 	}
+	return 0;
 }
 
 /* How many that `old` holds have no place in the new ranges. */
@@ -309,15 +335,38 @@ static uint32_t count_retired(const struct lease_table *old, const struct lease_
 	return count;
 }
 
+/* Fills the empty file of t->fd with the table for `ranges`. */
+static int table_fill(struct lease_table *t, const struct lease_range *ranges, size_t n,
+		      uint32_t n_range_slots, const struct lease_table *old, struct err *err)
+{
+	uint32_t n_slots = n_range_slots + (old ? count_retired(old, ranges, n) : 0);
+	size_t size = table_size(n_slots);
+	void *map;
+	int r;
+
+	if (ftruncate(t->fd, (off_t)size) < 0)
+		return err_errno(err, -errno, "ftruncate");
+	r = allocate(t, 0, size - n_slots * sizeof(struct lease), err);
+	if (r < 0)
+		return r;
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
+	if (map == MAP_FAILED)
+		return err_errno(err, -errno, "mmap");
+	t->header = map;
+	t->size = size;
+	table_locate(t, n_slots);
+	header_fill(t, ranges, n, n_range_slots, n_slots);
+	return old ? table_copy(t, old, err) : 0;
+}
+
 /* Writes the table for `ranges` beside `path` and puts it in its place. `old` may be NULL. */
 static int table_write(const char *dir, const char *path, const char *network,
 		       const struct lease_range *ranges, size_t n, const struct lease_table *old,
 		       struct err *err)
 {
 	auto_lease_table struct lease_table *t = table_new(network);
-	uint32_t n_range_slots = 0, n_slots;
+	uint32_t n_range_slots = 0;
 	char temp[PATH_MAX];
-	void *map;
 	int r;
 
 	r = ranges_check(network, ranges, n, &n_range_slots, err);
@@ -326,21 +375,16 @@ static int table_write(const char *dir, const char *path, const char *network,
 	/* The name of no network. */
 	if (snprintf(temp, sizeof(temp), "%s/.new", dir) >= (int)sizeof(temp))
 		return err_set(err, -ENAMETOOLONG, "%.100s: path too long", dir);
-	n_slots = n_range_slots + (old ? count_retired(old, ranges, n) : 0);
-	t->size = table_size(n_slots);
 	t->fd = open(temp, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (t->fd < 0 || ftruncate(t->fd, (off_t)t->size) < 0)
+	if (t->fd < 0)
 		return err_errno(err, -errno, "%s", temp);
-	map = mmap(NULL, t->size, PROT_READ | PROT_WRITE, MAP_SHARED, t->fd, 0);
-	if (map == MAP_FAILED)
-		return err_errno(err, -errno, "%s: mmap", temp);
-	t->header = map;
-	table_locate(t, n_slots);
-	header_fill(t, ranges, n, n_range_slots, n_slots);
-	if (old)
-		table_copy(t, old);
-	if (rename(temp, path) < 0)
-		return err_errno(err, -errno, "%s", path);
+	r = table_fill(t, ranges, n, n_range_slots, old, err);
+	if (r == 0 && rename(temp, path) < 0)
+		r = err_errno(err, -errno, "rename");
+	if (r < 0) {
+		unlink(temp);
+		return err_wrap(err, "%s", temp);
+	}
 	return 0;
 }
 

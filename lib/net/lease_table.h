@@ -58,4 +58,8 @@ struct lease_table {
 /* The slot of an address, NO_SLOT where it is none of the table's. */
 uint32_t lease_table_slot(const struct lease_table *t, const struct addr *addr);
 
+/* Makes sure that the slot's record can be written: a store into a hole of a tmpfs that is full
+ * would kill the process (SIGBUS). -ENOMEM. */
+int lease_table_reserve(const struct lease_table *t, uint32_t slot, struct err *err);
+
 struct addr lease_table_addr(const struct lease_table *t, uint32_t slot);

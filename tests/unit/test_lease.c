@@ -216,23 +216,93 @@ static void test_requested(void **state)
 	assert_int_equal(take("wish", "client", "d", "uid-1", "10.9.0.7", 1, text, &err), 0);
 }
 
+static void test_requests_of_one_pod(void **state)
+{
+	struct err err = {0};
+	char text[ADDR_STRLEN];
+
+	ensure_one("moves", "client", "10.9.0.1-10.9.0.9");
+	assert_taken("moves", "client", "a", "uid-1", 1000, "10.9.0.1");
+	release("moves", "a", 1001);
+	assert_int_equal(take("moves", "client", "b", "uid-1", "10.9.0.5", 1002, text, &err), 0);
+	/* The DEL of b got lost: what the pod holds goes before what it held. */
+	assert_int_equal(take("moves", "client", "c", "uid-1", "10.9.0.5", 1003, text, &err), 0);
+	assert_taken("moves", "client", "d", "uid-1", 1004, "10.9.0.5");
+	assert_int_equal(tally("moves").n, 1);
+	/* Of two that it held, the later. */
+	release("moves", "d", 1005);
+	assert_taken("moves", "client", "e", "uid-1", 1006, "10.9.0.5");
+	/* Another pod, or another interface, has no part in it. */
+	assert_refused("moves", "client", "f", "10.9.0.5", -EADDRINUSE, "held by container e");
+}
+
 static void test_activate(void **state)
 {
-	auto_lease_table struct lease_table *t = NULL;
-	struct addr addr;
+	struct lease_table *t = NULL;
 	struct err err = {0};
 
 	ensure_one("act", "client", "10.9.0.1-10.9.0.9");
 	assert_taken("act", "client", "a", "", 1, "10.9.0.1");
 	assert_int_equal(tally("act").pending, 1);
 	assert_int_equal(lease_open(dir, "act", &t, &err), 0);
-	assert_int_equal(addr_parse("10.9.0.1", &addr), 0);
-	assert_int_equal(lease_activate(t, &addr, &err), 0);
-	assert_int_equal(lease_activate(t, &addr, &err), 0);
-	assert_int_equal(addr_parse("10.9.0.2", &addr), 0);
-	assert_int_equal(lease_activate(t, &addr, &err), -ENOENT);
-	lease_close(steal_ptr(t));
-	assert_int_equal(tally("act").pending, 0);
+	assert_int_equal(lease_activate(t, "a", "net1", &err), 0);
+	assert_int_equal(lease_activate(t, "a", "net1", &err), 0);
+	assert_int_equal(lease_activate(t, "b", "net1", &err), -ENOENT);
+	/* Given up meanwhile, and somebody else's now: not to be activated for the first. */
+	assert_int_equal(lease_release(t, "a", "net1", 2, &err), 0);
+	lease_close(t);
+	assert_int_equal(
+		take("act", "client", "b", "", "10.9.0.1", 3, (char[ADDR_STRLEN]){0}, &err), 0);
+	assert_int_equal(lease_open(dir, "act", &t, &err), 0);
+	assert_int_equal(lease_activate(t, "a", "net1", &err), -ENOENT);
+	lease_close(t);
+	assert_int_equal(tally("act").pending, 1);
+}
+
+/* A table of the name in another directory is another table: what a reboot leaves is nothing. */
+static void test_fresh_directory_is_empty(void **state)
+{
+	struct lease_range all = range("client", "10.9.0.1-10.9.0.2");
+	struct lease_table *t = NULL;
+	struct err err = {0};
+	struct tally seen = {0};
+	char fresh[sizeof(dir) + 16];
+
+	ensure("boot", &all, 1);
+	assert_taken("boot", "client", "a", "uid-1", 1, "10.9.0.1");
+	snprintf(fresh, sizeof(fresh), "%s/a/b", dir);
+	assert_int_equal(lease_open(fresh, "boot", &t, &err), -ENOENT);
+	assert_int_equal(lease_ensure(fresh, "boot", &all, 1, &err), 0);
+	assert_int_equal(lease_open(fresh, "boot", &t, &err), 0);
+	lease_each(t, count_lease, &seen);
+	lease_close(t);
+	assert_int_equal(seen.n, 0);
+	assert_int_equal(tally("boot").n, 1);
+}
+
+/* At each age: is the address passed over for one that was never held? */
+static void test_cool_down_table(void **state)
+{
+	static const struct {
+		int64_t freed, now;
+		const char *expected;
+	} rows[] = {
+		{1000, 1000, "10.9.0.2"}, {1000, 1001, "10.9.0.2"}, {1000, 1089, "10.9.0.2"},
+		{1000, 1090, "10.9.0.1"}, {1000, 5000, "10.9.0.1"}, {0, 89, "10.9.0.2"},
+		{0, 91, "10.9.0.1"},
+	};
+
+	for (size_t i = 0; i < array_len(rows); i++) {
+		char network[16];
+
+		snprintf(network, sizeof(network), "row%zu", i);
+		ensure_one(network, "client", "10.9.0.1");
+		assert_taken(network, "client", "a", "", 0, "10.9.0.1");
+		release(network, "a", rows[i].freed);
+		/* Two addresses, the cursor at the first. */
+		ensure_one(network, "client", "10.9.0.1-10.9.0.2");
+		assert_taken(network, "client", "b", "", rows[i].now, rows[i].expected);
+	}
 }
 
 static void test_find(void **state)
@@ -422,7 +492,7 @@ static void child_churn(struct ledger *ledger, int k)
 		} else if (lease_take(t, "client", cid, "net1", "", NULL, rand_r(&seed), &addr,
 				      &err) == 0) {
 			__atomic_add_fetch(&ledger->takes, 1, __ATOMIC_RELAXED);
-			lease_activate(t, &addr, &err);
+			lease_activate(t, cid, "net1", &err);
 		}
 		if (rand_r(&seed) % 64 == 0) {
 			struct lease_range r = {.role = "client"};
@@ -442,7 +512,7 @@ static void child_churn(struct ledger *ledger, int k)
 struct audit {
 	unsigned int by_addr[256];
 	char owners[256][32];
-	unsigned int n;
+	unsigned int n, pending;
 };
 
 static void audit_lease(const struct lease *lease, void *data)
@@ -457,9 +527,12 @@ static void audit_lease(const struct lease *lease, void *data)
 	for (unsigned int i = 0; i < audit->n; i++)
 		assert_string_not_equal(audit->owners[i], lease->container_id);
 	snprintf(audit->owners[audit->n++], sizeof(audit->owners[0]), "%.31s", lease->container_id);
+	audit->pending += lease->state == LEASE_PENDING;
 }
 
-static void audit_table(void)
+/* `kills` processes died so far, and none that lives leaves a lease pending when it gives the lock
+ * back. */
+static void audit_table(unsigned int kills)
 {
 	auto_lease_table struct lease_table *t = NULL;
 	struct audit audit = {0};
@@ -468,6 +541,33 @@ static void audit_table(void)
 	if (lease_open(dir, "churn", &t, &err) < 0)
 		fail_msg("%s", err.text);
 	lease_each(t, audit_lease, &audit);
+	assert_in_range(audit.pending, 0, kills);
+}
+
+static bool anybody(const struct lease *lease, void *data)
+{
+	return true;
+}
+
+/* No slot got lost: given back what is held, each address can be had once. */
+static void audit_capacity(void)
+{
+	struct lease_table *t = NULL;
+	struct err err = {0};
+
+	ensure_one("churn", "client", "10.9.0.1-10.9.0.60");
+	assert_int_equal(lease_open(dir, "churn", &t, &err), 0);
+	lease_collect(t, 1, anybody, NULL);
+	for (unsigned int i = 0; i < 60; i++) {
+		char cid[16];
+		struct addr addr;
+
+		snprintf(cid, sizeof(cid), "last-%u", i);
+		assert_int_equal(lease_take(t, "client", cid, "net1", "", NULL, 2, &addr, &err), 0);
+	}
+	lease_close(t);
+	assert_no_double("churn", 60);
+	assert_refused("churn", "client", "one-more", NULL, -ENOSPC, "60 of 60 in use");
 }
 
 static pid_t start_churn(struct ledger *ledger, int k)
@@ -497,7 +597,7 @@ static void test_kill_random_holders(void **state)
 		kill(pids[k], SIGKILL);
 		assert_int_equal(waitpid(pids[k], &status, 0), pids[k]);
 		assert_true(WIFSIGNALED(status)); /* not one of its own exits */
-		audit_table();
+		audit_table(round + 1);
 		pids[k] = start_churn(ledger, k);
 	}
 	for (size_t k = 0; k < array_len(pids); k++) {
@@ -505,6 +605,8 @@ static void test_kill_random_holders(void **state)
 		waitpid(pids[k], &status, 0);
 	}
 	assert_true(ledger->takes > 1000);
+	audit_table(300 + array_len(pids));
+	audit_capacity();
 	munmap(ledger, sizeof(*ledger));
 }
 
@@ -562,6 +664,9 @@ int main(void)
 		cmocka_unit_test(test_second_take_is_refused),
 		cmocka_unit_test(test_requested),
 		cmocka_unit_test(test_activate),
+		cmocka_unit_test(test_requests_of_one_pod),
+		cmocka_unit_test(test_fresh_directory_is_empty),
+		cmocka_unit_test(test_cool_down_table),
 		cmocka_unit_test(test_find),
 		cmocka_unit_test(test_collect),
 		cmocka_unit_test(test_two_ranges_one_role),
