@@ -11,6 +11,7 @@
 #include "mem.h"
 #include "model.h"
 #include "plan.h"
+#include "reclaim.h"
 
 void node_agent_free(struct node_agent *agent)
 {
@@ -136,28 +137,47 @@ static void step_failed(const struct plan_step *step, const struct err *err, voi
 	note_failure(err, data);
 }
 
-static void ensure_objects(struct node_agent *agent, struct err *first)
+/* Fills `actual` with what was there before the pass changed it. */
+static int ensure_objects(struct node_agent *agent, struct object_list *actual, struct err *first)
 {
-	auto_object_list struct object_list actual = {0};
 	auto_plan struct plan plan = {0};
 	struct err err;
 
-	if (net_observe(agent->net, &agent->wanted, &actual, &err) < 0) {
+	if (net_observe(agent->net, &agent->wanted, actual, &err) < 0) {
 		note_failure(&err, first);
-		return;
+		return err.code;
 	}
-	plan_make(&agent->wanted, &actual, &plan);
+	plan_make(&agent->wanted, actual, &plan);
 	tell_foreign(agent, &plan);
 	tell_changes(agent, &plan);
 	net_apply(agent->net, &plan, step_failed, first, &err);
+	return 0;
+}
+
+static void reclaim_leases(struct node_agent *agent, const struct object_list *links,
+			   struct err *first)
+{
+	auto_object_index struct object_index index;
+
+	object_index_build(&index, links);
+	for (size_t i = 0; i < agent->config.networks.n; i++) {
+		struct err err;
+
+		if (reclaim_network(agent->net, agent->config.lease_dir,
+				    node_config_networks(&agent->config)[i].name, &index,
+				    &agent->reclaimed, &err) < 0)
+			note_failure(&err, first);
+	}
 }
 
 int node_apply(struct node_agent *agent, struct err *err)
 {
+	auto_object_list struct object_list actual = {0};
 	struct err first = {0};
 
 	ensure_leases(&agent->config, &first);
-	ensure_objects(agent, &first);
+	if (ensure_objects(agent, &actual, &first) == 0)
+		reclaim_leases(agent, &actual, &first);
 	if (!first.code && agent->foreign[0])
 		err_set(&first, -EEXIST, "in the way: %s", agent->foreign);
 	agent->passes++;

@@ -16,7 +16,8 @@ struct node_agent {
 
 	/* Since the start. */
 	uint64_t passes, failures, steps;
-	struct err last; /* code 0 where the last pass succeeded */
+	uint64_t reclaimed; /* leases without a pod */
+	struct err last;    /* code 0 where the last pass succeeded */
 };
 
 void node_agent_free(struct node_agent *agent);
@@ -29,6 +30,6 @@ int node_agent_configure(struct node_agent *agent, struct node_config *config, s
 /* Makes the namespace, or adopts it, and opens it. */
 int node_prepare(struct node_agent *agent, struct err *err);
 
-/* One pass: lease tables, then the kernel's objects. Logs each change and each failure; `err` has
+/* One pass: lease tables, the kernel's objects, leases without a pod. Logs each change and each failure; `err` has
  * the first. All that can be done is done. */
 int node_apply(struct node_agent *agent, struct err *err);

@@ -126,13 +126,14 @@ static json_t *status(void *data)
 		json_array_append_new(nodes, json_pack("{s:s,s:s}", "name", peer->name, "address",
 						       addr_format(&peer->address, address)));
 	}
-	return json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:i,s:o,s:o,s:{s:I,s:I,s:I,s:s}}", "program",
+	return json_pack("{s:s,s:s,s:s,s:s,s:b,s:s,s:i,s:o,s:o,s:{s:I,s:I,s:I,s:I,s:s}}", "program",
 			 "byway-node", "version", BYWAY_VERSION, "node", config->node, "netns",
 			 config->netns, "ready", is_ready, "why", why, "underlayMtu",
 			 (int)agent->underlay_mtu, "nodes", nodes, "networks", networks,
 			 "reconcile", "passes", (json_int_t)agent->passes, "failures",
 			 (json_int_t)agent->failures, "changes", (json_int_t)agent->steps,
-			 "lastError", agent->last.code ? agent->last.text : "");
+			 "reclaimedLeases", (json_int_t)agent->reclaimed, "lastError",
+			 agent->last.code ? agent->last.text : "");
 }
 
 /* --- /metrics --- */
@@ -197,6 +198,8 @@ static void metrics(struct strbuf *b, void *data)
 		agent->failures);
 	counter(b, "byway_node_reconcile_changes_total", "Changes of the kernel's objects.",
 		agent->steps);
+	counter(b, "byway_node_leases_reclaimed_total",
+		"Addresses taken back because their pod was gone without a DEL.", agent->reclaimed);
 }
 
 struct obs_callbacks node_status_callbacks(struct node_agent *agent)

@@ -1,5 +1,7 @@
 /* lease_ensure DIR NETWORK [ROLE RANGE]...: makes a lease table as the node agent does.
- * lease_ensure --list DIR NETWORK: prints who holds what. */
+ * lease_ensure --list DIR NETWORK: prints who holds what.
+ * lease_ensure --take DIR NETWORK CONTAINER IFNAME SECONDS: takes a client's address, that long
+ * ago, and leaves it pending, as an ADD does that was killed or is still busy. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +27,17 @@ static int list(const char *dir, const char *network, struct err *err)
 	return r;
 }
 
+static int take(char **argv, struct err *err)
+{
+	auto_lease_table struct lease_table *table = NULL;
+	struct addr addr;
+	int r = lease_open(argv[2], argv[3], &table, err);
+
+	return r < 0 ? r
+		     : lease_take(table, "client", argv[4], argv[5], "", NULL,
+				  lease_now() - atol(argv[6]), &addr, err);
+}
+
 static int ensure(int argc, char **argv, struct err *err)
 {
 	struct lease_range ranges[16] = {0};
@@ -45,6 +58,8 @@ int main(int argc, char **argv)
 
 	if (argc == 4 && !strcmp(argv[1], "--list"))
 		r = list(argv[2], argv[3], &err);
+	else if (argc == 7 && !strcmp(argv[1], "--take"))
+		r = take(argv, &err);
 	else if (argc >= 3)
 		r = ensure(argc, argv, &err);
 	if (r < 0)

@@ -125,6 +125,28 @@ class Node:
         self("ip", "link", "set", "port", "up")
         self("ip", "addr", "add", f"{address}/24", "dev", "port")
 
+    def pod(self, name):
+        """The path of a new pod's network namespace."""
+        self("ip", "netns", "add", name)
+        return f"/run/netns/{name}"
+
+    def attach(self, netns, container):
+        """ADD as a runtime does it: net1 of a client in the vpn network."""
+        conf = {"cniVersion": "1.0.0", "name": "vpn", "type": "byway", "role": "client",
+                "subnet": "192.168.50.0/24", "vip": "192.168.50.240", "intranet": ["10.0.0.0/8"]}
+        out = subprocess.run(
+            self.enter("env", "-i", "CNI_COMMAND=ADD", f"CNI_CONTAINERID={container}",
+                       f"CNI_NETNS={netns}", "CNI_IFNAME=net1", "CNI_PATH=/opt/cni/bin",
+                       str(BUILD / "byway")),
+            input=json.dumps(conf), capture_output=True, text=True, check=False)
+        assert out.returncode == 0, out.stdout
+        return json.loads(out.stdout)["ips"][0]["address"]
+
+    def leases(self):
+        """{container: state} of the vpn network."""
+        lines = self(str(BUILD / "tests/lease_ensure"), "--list", "/run/byway/leases", "vpn").stdout
+        return {line.split()[3]: line.split()[2] for line in lines.splitlines()}
+
     def serve_echo(self):
         self.children.append(subprocess.Popen(self.enter("python3", "-c", SERVER)))
 

@@ -144,3 +144,72 @@ def test_once(pair):
     assert run.returncode == 0
     dry = pair.a(str(BUILD / "byway-node"), "--once", "--dry-run", "--config", str(pair.a.config))
     assert {line.split()[0] for line in dry.stdout.splitlines()} == {"keep"}
+
+
+# --- leases without a pod ---
+
+def test_address_of_a_pod_that_is_gone_is_taken_back(pair):
+    pair.a.start()
+    gone, stays = pair.a.pod("gone"), pair.a.pod("stays")
+    assert pair.a.attach(gone, "c1") == "192.168.50.1/24"
+    assert pair.a.attach(stays, "c2") == "192.168.50.2/24"
+    pair.a("ip", "netns", "delete", "gone")
+    wait_for(lambda: pair.a.leases() == {"c2": "active"}, "the end of the lease of c1")
+    assert pair.a.text().count("address=192.168.50.1 container=c1 interface=net1") == 1
+    assert pair.a.status()["reconcile"]["reclaimedLeases"] == 1
+    assert "byway_node_leases_reclaimed_total 1\n" in pair.a.get("metrics")[1]
+    assert 'byway_node_leases_used{network="vpn",role="client"} 1\n' in pair.a.get("metrics")[1]
+    # Later looks change nothing more.
+    passes = pair.a.status()["reconcile"]["passes"]
+    pair.a.agent.send_signal(signal.SIGHUP)
+    wait_for(lambda: pair.a.status()["reconcile"]["passes"] > passes, "another pass")
+    assert pair.a.leases() == {"c2": "active"}
+    assert pair.a.status()["reconcile"]["reclaimedLeases"] == 1
+
+
+def test_namespace_that_a_process_keeps_alive_keeps_its_address(pair):
+    pair.a.start()
+    netns = pair.a.pod("kept")
+    pair.a.attach(netns, "c1")
+    pair.a.children.append(subprocess.Popen(pair.a.enter("ip", "netns", "exec", "kept", "sleep", "60")))
+    wait_for(lambda: pair.a("ip", "netns", "pids", "kept").stdout.strip(), "a process in the pod")
+    pair.a("ip", "netns", "delete", "kept")
+    pair.a.agent.send_signal(signal.SIGHUP)
+    wait_for(lambda: pair.a.status()["reconcile"]["passes"] > 1, "a pass")
+    assert pair.a.leases() == {"c1": "active"}
+    pair.a.children.pop().kill()
+    wait_for(lambda: pair.a.leases() == {}, "the end of the lease")
+
+
+def test_orphans_are_found_at_the_start(pair):
+    pair.a.start()
+    pair.a.attach(pair.a.pod("gone"), "c1")
+    pair.a.stop(signal.SIGKILL)
+    pair.a("ip", "netns", "delete", "gone")
+    assert pair.a.leases() == {"c1": "active"}
+    pair.a.start()
+    wait_for(lambda: pair.a.leases() == {}, "the end of the lease")
+
+
+def test_add_in_progress_is_left_alone(pair):
+    """Reserved, no link yet: not touched while an ADD may be about to make it."""
+    pair.a.start()
+    for container, age in (("busy", "0"), ("slow", "50"), ("dead", "61")):
+        pair.a(str(BUILD / "tests/lease_ensure"), "--take", "/run/byway/leases", "vpn", container,
+               "net1", age)
+    assert pair.a.leases() == {"busy": "pending", "slow": "pending", "dead": "pending"}
+    pair.a.agent.send_signal(signal.SIGHUP)
+    wait_for(lambda: pair.a.leases() == {"busy": "pending", "slow": "pending"}, "the end of the dead one")
+
+
+def test_no_lease_outlives_run(pair):
+    """After a reboot /run is new, and so are the namespaces: the table begins empty."""
+    pair.a.start()
+    pair.a.attach(pair.a.pod("pod"), "c1")
+    pair.a.stop()
+    pair.a("umount", "-R", "-l", "/run")
+    wait_for(lambda: ":14789" not in pair.a("ss", "-Huln").stdout, "the end of the namespaces")
+    pair.a("mount", "-t", "tmpfs", "none", "/run")
+    pair.a.start()
+    assert pair.a.leases() == {}
+    assert pair.a.attach(pair.a.pod("pod"), "c2") == "192.168.50.1/24"
