@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -574,8 +576,10 @@ static pid_t start_churn(struct ledger *ledger, int k)
 {
 	pid_t pid = fork();
 
-	if (!pid)
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* also where an assertion ends the test */
 		child_churn(ledger, k);
+	}
 	return pid;
 }
 
@@ -608,6 +612,140 @@ static void test_kill_random_holders(void **state)
 	audit_table(300 + array_len(pids));
 	audit_capacity();
 	munmap(ledger, sizeof(*ledger));
+}
+
+/* --- killed at each instruction --- */
+
+/* Two pods whose leases follow each other on one slot. All of one's words differ from the other's. */
+static const struct {
+	const char *container_id, *pod_uid;
+} owners[] = {
+	{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "uid-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"},
+	{"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", "uid-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},
+	{"cccccccccccccccccccccccccccccccccccccccc", "uid-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"},
+};
+
+/* The life of one address: a's, given back, b's, and without a DEL that of b's next sandbox. */
+static void child_one_address(void)
+{
+	struct lease_table *t;
+	struct err err = {0};
+	struct addr addr;
+
+	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+		_exit(0);
+	raise(SIGSTOP);
+	if (lease_open(dir, "step", &t, &err) < 0)
+		_exit(1);
+	for (size_t i = 0; i < array_len(owners); i++) {
+		if (lease_take(t, "client", owners[i].container_id, "net1", owners[i].pod_uid, NULL,
+			       (int64_t)(1000 + i), &addr, &err) < 0 ||
+		    lease_activate(t, owners[i].container_id, "net1", &err) < 0)
+			_exit(2);
+		if (i != 1 && lease_release(t, owners[i].container_id, "net1", 1000, &err) < 0)
+			_exit(3);
+	}
+	_exit(0);
+}
+
+/* Is it one of those, whole? */
+static void check_whole(const struct lease *lease, void *data)
+{
+	unsigned int *held = data;
+	char text[ADDR_STRLEN];
+
+	*held += 1;
+	assert_string_equal(addr_format(&lease->addr, text), "10.9.0.1");
+	assert_string_equal(lease->role, "client");
+	assert_string_equal(lease->ifname, "net1");
+	for (size_t i = 0; i < array_len(owners); i++) {
+		if (!strcmp(lease->container_id, owners[i].container_id)) {
+			assert_string_equal(lease->pod_uid, owners[i].pod_uid);
+			assert_int_equal(lease->since, 1000 + (int64_t)i);
+			return;
+		}
+	}
+	fail_msg("\"%s\" holds it", lease->container_id);
+}
+
+static void write_file(const char *path, const char *bytes, size_t size)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, size, f), size);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* What the others find where the process dies now: no half of a lease, and the address is either
+ * somebody's or can be had. */
+static void check_if_killed_now(const char *table, size_t size)
+{
+	struct lease_table *t = NULL;
+	struct err err = {0};
+	struct addr addr;
+	unsigned int held = 0;
+	char path[64];
+	int r;
+
+	snprintf(path, sizeof(path), "%s/snapshot", dir);
+	write_file(path, table, size);
+	assert_int_equal(lease_open(dir, "snapshot", &t, &err), 0);
+	lease_each(t, check_whole, &held);
+	r = lease_take(t, "client", "d", "net1", "uid-d", NULL, 5000, &addr, &err);
+	lease_close(t);
+	assert_in_range(held, 0, 1);
+	assert_int_equal(r, held ? -ENOSPC : 0);
+}
+
+static const char *map_table(const char *network, size_t *size)
+{
+	auto_close int fd = -1;
+	struct stat st;
+	char path[64];
+	void *map;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, network);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(fstat(fd, &st), 0);
+	*size = (size_t)st.st_size;
+	map = mmap(NULL, *size, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	return map;
+}
+
+/* A process is led through its changes instruction by instruction, and whenever the table has
+ * changed it is looked at as if the process had been killed there. */
+static void test_kill_at_each_instruction(void **state)
+{
+	unsigned int changes = 0;
+	auto_free char *before = NULL;
+	const char *table;
+	int status;
+	size_t size;
+	pid_t pid;
+
+	ensure_one("step", "client", "10.9.0.1");
+	table = map_table("step", &size);
+	before = calloc(1, size);
+	pid = fork();
+	if (!pid)
+		child_one_address();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status))
+		skip(); /* nobody may be traced here */
+	while (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && waitpid(pid, &status, 0) == pid &&
+	       WIFSTOPPED(status)) {
+		if (!memcmp(before, table, size))
+			continue;
+		memcpy(before, table, size);
+		check_if_killed_now(before, size);
+		changes++;
+	}
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_true(changes > 30);
+	munmap((void *)table, size);
 }
 
 /* 10,000 leases: a walk over the index, not over the records, and nothing quadratic. */
@@ -674,6 +812,7 @@ int main(void)
 		cmocka_unit_test(test_ensure_refuses),
 		cmocka_unit_test(test_parallel_takes),
 		cmocka_unit_test(test_kill_random_holders),
+		cmocka_unit_test(test_kill_at_each_instruction),
 		cmocka_unit_test(test_cost_is_flat),
 	};
 
