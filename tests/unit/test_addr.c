@@ -168,6 +168,126 @@ static void test_complement_property(void **state)
 	}
 }
 
+/* The fewest prefixes that make up exactly the marked ones of 2^bits addresses from `first` on. */
+static size_t fewest(const bool *marked, unsigned int first, unsigned int bits)
+{
+	size_t n = 0, size = 1U << bits;
+
+	for (size_t i = 0; i < size; i++)
+		n += marked[first + i];
+	if (!n || n == size)
+		return n ? 1 : 0;
+	return fewest(marked, first, bits - 1) +
+	       fewest(marked, first + (1U << (bits - 1)), bits - 1);
+}
+
+#define SLICE 8 /* addresses */
+
+/* One list of excluded prefixes of the slice: bit 0 of `list` is the whole of it, bits 1 and 2 are
+ * its halves and so on. */
+static void complement_of_slice(const char *within, size_t last, unsigned int list)
+{
+	struct prefix space = prefix(within), exclude[2 * SLICE];
+	auto_free struct prefix *got = NULL;
+	size_t n, n_exclude = 0;
+	bool wanted[SLICE];
+
+	for (unsigned int node = 1; node < 2 * SLICE; node++) {
+		unsigned int depth = 31U - (unsigned int)__builtin_clz(node);
+
+		if (!(list & 1U << (node - 1)))
+			continue;
+		exclude[n_exclude] = space;
+		exclude[n_exclude].len = (uint8_t)(space.len + depth);
+		exclude[n_exclude++].addr.bytes[last] |=
+			(uint8_t)((node - (1U << depth)) << (3 - depth));
+	}
+	n = prefix_complement(&space, exclude, n_exclude, &got);
+	for (unsigned int i = 0; i < SLICE; i++) {
+		struct addr a = addr_add(&space.addr, i);
+
+		wanted[i] = !covered(exclude, n_exclude, &a);
+		assert_int_equal(covered(got, n, &a), wanted[i]);
+	}
+	assert_int_equal(n, fewest(wanted, 0, 3));
+}
+
+/* Each of the 32768 lists that there are of the 15 prefixes of a slice. */
+static void test_complement_exhaustive(void **state)
+{
+	for (unsigned int list = 0; list < 1U << (2 * SLICE - 1); list++) {
+		complement_of_slice("192.0.2.8/29", 3, list);
+		complement_of_slice("2001:db8::10/125", 15, list);
+	}
+}
+
+static void random_bytes(uint8_t *bytes, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (uint8_t)(rand() >> 7);
+}
+
+static void assert_complement_at(const struct prefix *space, const struct prefix *exclude,
+				 size_t n_exclude, const struct prefix *list, size_t n,
+				 const struct addr *a)
+{
+	bool wanted = prefix_contains(space, a) && !covered(exclude, n_exclude, a);
+	char text[ADDR_STRLEN];
+	size_t hits = 0;
+
+	for (size_t i = 0; i < n; i++)
+		hits += prefix_contains(&list[i], a);
+	if (hits != wanted)
+		fail_msg("%s is in %zu prefixes", addr_format(a, text), hits);
+}
+
+/* Lists over the whole space, both families mixed and overlapping: looked at in random places and
+ * around both ends of each prefix, where an error would be. */
+static void complement_of_space(const char *within, unsigned int seed)
+{
+	struct prefix space = prefix(within), exclude[12];
+	auto_free struct prefix *list = NULL;
+	size_t n_exclude, n;
+
+	srand(seed);
+	n_exclude = (size_t)rand() % (array_len(exclude) + 1);
+	for (size_t i = 0; i < n_exclude; i++) {
+		exclude[i].addr = (struct addr){.family = rand() % 5 ? space.addr.family : AF_INET};
+		random_bytes(exclude[i].addr.bytes, addr_size(&exclude[i].addr));
+		exclude[i].len =
+			(uint8_t)((unsigned int)rand() % (addr_bits(&exclude[i].addr) + 1));
+		if (i && rand() % 3 == 0) /* within another */
+			exclude[i].addr = exclude[i - 1].addr;
+	}
+	n = prefix_complement(&space, exclude, n_exclude, &list);
+	assert_false(has_siblings(list, n));
+	for (size_t i = 0; i < 200; i++) {
+		struct addr a = {.family = space.addr.family};
+
+		random_bytes(a.bytes, addr_size(&a));
+		assert_complement_at(&space, exclude, n_exclude, list, n, &a);
+	}
+	for (size_t i = 0; i < n + n_exclude; i++) {
+		const struct addr_range r = prefix_range(i < n ? &list[i] : &exclude[i - n]);
+
+		for (int64_t step = -1; step <= 1; step++) {
+			struct addr first = addr_add(&r.first, step), end = addr_add(&r.last, step);
+
+			assert_complement_at(&space, exclude, n_exclude, list, n, &first);
+			assert_complement_at(&space, exclude, n_exclude, list, n, &end);
+		}
+	}
+}
+
+static void test_complement_of_whole_space(void **state)
+{
+	for (unsigned int seed = 1; seed <= 1000; seed++) {
+		complement_of_space("0.0.0.0/0", seed);
+		complement_of_space("::/0", seed);
+		complement_of_space("2000::/3", seed);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_default_split),
 		cmocka_unit_test(test_complement_property),
+		cmocka_unit_test(test_complement_exhaustive),
+		cmocka_unit_test(test_complement_of_whole_space),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
