@@ -273,7 +273,8 @@ void result_append(struct result *r, const struct attachment *link, const char *
 						   .table = -1,
 						   .scope = -1};
 
-		if (link->routes[i].type == ROUTE_UNICAST)
+		/* The guard's routes say the same as the main table's. */
+		if (link->routes[i].type == ROUTE_UNICAST && !link->routes[i].table)
 			config_array_append(&r->routes, &route, 1, sizeof(route));
 	}
 }

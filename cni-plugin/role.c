@@ -1,12 +1,18 @@
 /* Theory of operation
  *
- * A client's default route stays the primary network's. What must not go there is covered by longer
- * prefixes, so that no order in which things happen, and no tool that replaces the default route,
- * opens a way out: the split routes by the VIP as long as the interface lives, and the same
- * prefixes as `unreachable` with a worse metric from before the interface is up until the namespace
- * ends.
+ * A client's default route in the main table stays the primary network's. What must not go there is
+ * covered by longer prefixes, the *split*: the complement of the intranet, by the VIP. The split is
+ * what users see, what the result reports and what sandboxes with a network stack of their own
+ * (gVisor, Kata) copy. IPv6's global space without the intranet is unreachable, because the network
+ * carries IPv4 alone.
  *
- * The global space of IPv6 is one `unreachable` route, because the network carries IPv4 alone.
+ * The split is not what keeps the pod's packets in: a longer prefix by another interface would be a
+ * hole. That is the guard (attach_pod.c): the same decision once more, in a table of its own before
+ * the main one, and the seal (seal.c) behind all tables. Both stay until the namespace ends, so
+ * that nothing that outlives the interface finds another way.
+ *
+ * A pod with a second network of ours keeps the way out by the first; the second is reached, and
+ * nothing beyond it (attach_adapt()).
  */
 #include "role.h"
 
@@ -23,31 +29,85 @@ static void add_route(struct attachment *a, const struct attach_route *route)
 	a->routes[a->n_routes++] = *route;
 }
 
+/* In the main table, which others may copy, and the guard's, which others do not change. */
 static void add_unreachable(struct attachment *a, const struct prefix *dst)
 {
-	add_route(a, &(struct attach_route){.dst = *dst,
-					    .type = ROUTE_UNREACHABLE,
-					    .metric = ROLE_UNREACHABLE_METRIC});
+	struct attach_route route = {.dst = *dst,
+				     .type = ROUTE_UNREACHABLE,
+				     .metric = ROLE_UNREACHABLE_METRIC,
+				     .way_out = true};
+
+	if (dst->addr.family == AF_INET6)
+		add_route(a, &route);
+	route.table = ROLE_GUARD_TABLE;
+	add_route(a, &route);
+}
+
+static void add_guard_route(struct attachment *a, const struct prefix *dst, enum route_type type,
+			    const struct addr *via, bool way_out)
+{
+	add_route(a, &(struct attach_route){.dst = prefix_network(dst),
+					    .type = type,
+					    .via = via ? *via : (struct addr){0},
+					    .table = ROLE_GUARD_TABLE,
+					    .way_out = way_out});
+}
+
+static void allow(struct attachment *a, const struct prefix *list, size_t n)
+{
+	struct attach_guard *g = &a->guard;
+
+	g->allowed = xreallocarray(g->allowed, g->n_allowed + n, sizeof(*g->allowed));
+	for (size_t i = 0; i < n; i++)
+		g->allowed[g->n_allowed++] = list[i];
+}
+
+static void add_ipv4(const struct netconf *c, struct attachment *a)
+{
+	static const struct prefix everything = {.addr.family = AF_INET};
+	const struct prefix *intranet = c->intranet.items;
+	auto_free struct prefix *split = NULL;
+	size_t n = prefix_complement(&everything, intranet, c->intranet.n, &split);
+
+	for (size_t i = 0; i < n; i++)
+		add_route(a, &(struct attach_route){.dst = split[i],
+						    .type = ROUTE_UNICAST,
+						    .via = c->vip,
+						    .way_out = true});
+	add_guard_route(a, &c->subnet, ROUTE_UNICAST, NULL, false);
+	add_guard_route(a, &everything, ROUTE_UNICAST, &c->vip, true);
+	add_unreachable(a, &everything);
+	for (size_t i = 0; i < c->intranet.n; i++) {
+		if (intranet[i].addr.family == AF_INET)
+			add_guard_route(a, &intranet[i], ROUTE_THROW, NULL, true);
+	}
+}
+
+static void add_ipv6(const struct netconf *c, struct attachment *a)
+{
+	static const struct prefix everything = {.addr.family = AF_INET6};
+	auto_free struct prefix *refused = NULL, *local = NULL;
+	struct prefix global;
+	size_t n;
+
+	if (prefix_parse("2000::/3", &global) < 0)
+		abort();
+	n = prefix_complement(&global, c->intranet.items, c->intranet.n, &refused);
+	for (size_t i = 0; i < n; i++)
+		add_unreachable(a, &refused[i]);
+	n = prefix_complement(&everything, &global, 1, &local);
+	allow(a, local, n);
 }
 
 void role_routes(const struct netconf *c, struct attachment *a)
 {
-	static const struct prefix everything = {.addr.family = AF_INET};
-	auto_free struct prefix *split = NULL;
-	struct prefix global;
-	size_t n;
-
 	if (c->role != ROLE_CLIENT)
 		return;
-	n = prefix_complement(&everything, c->intranet.items, c->intranet.n, &split);
-	for (size_t i = 0; i < n; i++) {
-		add_route(a, &(struct attach_route){
-				     .dst = split[i], .type = ROUTE_UNICAST, .via = c->vip});
-		add_unreachable(a, &split[i]);
-	}
-	if (prefix_parse("2000::/3", &global) < 0)
-		abort();
-	add_unreachable(a, &global);
+	a->guard.pref = ROLE_GUARD_PREF;
+	a->guard.table = ROLE_GUARD_TABLE;
+	add_ipv4(c, a);
+	add_ipv6(c, a);
+	allow(a, c->intranet.items, c->intranet.n);
 }
 
 /* A setting of an interface holds where it, or "all", has the greater value (rp_filter, arp_*), so

@@ -4,12 +4,16 @@
 #include "attach.h"
 #include "netconf.h"
 
-/* Metric of the unreachable routes behind the split routes: used when those are gone. */
+/* Metric of unreachable routes: used when the way out is gone. */
 #define ROLE_UNREACHABLE_METRIC 4096
 
-/* Appends the role's routes to a->routes. A client's are everything but the intranet by the VIP,
- * each doubled by an unreachable one, and IPv6's global space unreachable; the others have none but
- * what their address brings. */
+/* The guard's rule comes behind the local table's (0) and before those of others. */
+#define ROLE_GUARD_PREF	 100
+#define ROLE_GUARD_TABLE 187
+
+/* Fills a->guard and appends the role's routes to a->routes: a client's way out is the VIP, for
+ * everything but the intranet. The other roles have no guard, and no routes but what their address
+ * brings. */
 void role_routes(const struct netconf *c, struct attachment *a);
 
 #define ROLE_SYSCTLS_MAX 24

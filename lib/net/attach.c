@@ -19,8 +19,10 @@
 void attachment_clear(struct attachment *a)
 {
 	free(a->routes);
+	free(a->guard.allowed);
 	a->routes = NULL;
-	a->n_routes = 0;
+	a->guard.allowed = NULL;
+	a->n_routes = a->guard.n_allowed = 0;
 }
 
 void attach_name(struct attachment *a, const char *container_id, const char *ifname)
@@ -35,8 +37,7 @@ void attach_name(struct attachment *a, const char *container_id, const char *ifn
 		 (unsigned long long)((h ^ h >> 48) & 0xffffffffffffULL));
 }
 
-/* Index of an interface in the socket's namespace, 0 where there is none; also its MTU. */
-static unsigned int link_index(struct nl_sock *sk, const char *name, unsigned int *mtu)
+unsigned int attach_link_index(struct nl_sock *sk, const char *name, unsigned int *mtu)
 {
 	struct ifreq req = {0};
 	unsigned int index;
@@ -72,6 +73,7 @@ static struct nl_msg *pair_message(const struct attachment *a, unsigned int brid
 	(void)r;
 	msg_put_string(msg, IFLA_IFNAME, a->ifname);
 	msg_put_u32(msg, IFLA_MTU, a->mtu);
+	msg_put_u32(msg, IFLA_GROUP, ATTACH_POD_GROUP);
 	msg_put(msg, IFLA_ADDRESS, a->mac.bytes, sizeof(a->mac.bytes));
 	msg_put_u32(msg, IFLA_NET_NS_FD, (uint32_t)a->pod_netns);
 	nla_nest_end(msg, peer);
@@ -117,7 +119,7 @@ int attach_create(struct attachment *a, struct err *err)
 
 	if (r < 0)
 		return r;
-	bridge = link_index(sk, a->bridge, &mtu);
+	bridge = attach_link_index(sk, a->bridge, &mtu);
 	if (!bridge)
 		return err_set(err, -ENODEV, "bridge %s is missing", a->bridge);
 	/* Before the alias says that it is ours. */
@@ -167,7 +169,7 @@ int attach_delete(const struct attachment *a, struct err *err)
 
 	if (r < 0)
 		return r;
-	port = link_index(sk, a->port, NULL);
+	port = attach_link_index(sk, a->port, NULL);
 	if (!port)
 		return 0;
 	msg_put_string(msg, IFLA_IFNAME, a->port);
@@ -177,181 +179,16 @@ int attach_delete(const struct attachment *a, struct err *err)
 	return r == -ENODEV ? 0 : r; /* the pod's namespace went away meanwhile */
 }
 
-/* --- the pod's end --- */
-
-static struct nl_msg *addr_message(const struct attachment *a, unsigned int index)
-{
-	const struct ifaddrmsg header = {.ifa_family = (uint8_t)a->addr.addr.family,
-					 .ifa_prefixlen = a->addr.len,
-					 .ifa_index = index};
-	struct nl_msg *msg =
-		msg_new(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, &header, sizeof(header));
-	const struct addr last = prefix_range(&a->addr).last;
-
-	msg_put_addr(msg, IFA_LOCAL, &a->addr.addr);
-	msg_put_addr(msg, IFA_ADDRESS, &a->addr.addr);
-	if (a->addr.len < 31)
-		msg_put_addr(msg, IFA_BROADCAST, &last);
-	return msg;
-}
-
-static struct nl_msg *up_message(unsigned int index)
-{
-	const struct ifinfomsg header = {
-		.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
-
-	return msg_new(RTM_SETLINK, 0, &header, sizeof(header));
-}
-
-static struct nl_msg *route_message(const struct attach_route *route, int type, unsigned int index)
-{
-	bool unicast = route->type == ROUTE_UNICAST;
-	const struct rtmsg header = {.rtm_family = (uint8_t)route->dst.addr.family,
-				     .rtm_dst_len = route->dst.len,
-				     .rtm_table = RT_TABLE_MAIN,
-				     .rtm_protocol = OBJECT_PROTOCOL,
-				     .rtm_type = unicast ? RTN_UNICAST : RTN_UNREACHABLE};
-	int flags = type == RTM_NEWROUTE ? NLM_F_CREATE | NLM_F_EXCL : 0;
-	struct nl_msg *msg = msg_new(type, flags, &header, sizeof(header));
-
-	msg_put_addr(msg, RTA_DST, &route->dst.addr);
-	if (route->metric)
-		msg_put_u32(msg, RTA_PRIORITY, route->metric);
-	if (unicast) {
-		msg_put_addr(msg, RTA_GATEWAY, &route->via);
-		msg_put_u32(msg, RTA_OIF, index);
-	}
-	return msg;
-}
-
-/* Requests on their way to the kernel: sent when full and at the end. `route` is what an entry
- * makes, or NULL. */
-struct batch {
-	struct nl_sock *sk;
-	struct nl_msg *msgs[NET_BATCH_MAX];
-	struct attach_route *routes[NET_BATCH_MAX];
-	const char *what[NET_BATCH_MAX];
-	size_t n;
-};
-
-static void batch_clear(struct batch *b)
-{
-	for (size_t i = 0; i < b->n; i++)
-		nlmsg_free(b->msgs[i]);
-	b->n = 0;
-}
-#define auto_batch __attribute__((cleanup(batch_clear)))
-
-/* Is the failure of this request as good as success? */
-static bool tolerable(const struct attach_route *route, int code)
-{
-	if (!route || route->type != ROUTE_UNREACHABLE)
-		return false;
-	if (code == -EEXIST)
-		return true;
-	return route->dst.addr.family == AF_INET6 && (code == -EOPNOTSUPP || code == -EAFNOSUPPORT);
-}
-
-static int batch_send(struct batch *b, struct err *err)
-{
-	struct net_ack acks[NET_BATCH_MAX] = {0};
-	int failed = 0, r = net_talk_batch(b->sk, b->msgs, b->n, acks, err);
-
-	for (size_t i = 0; r == 0 && i < b->n; i++) {
-		struct attach_route *route = b->routes[i];
-		char dst[PREFIX_STRLEN];
-
-		if (route && !acks[i].code)
-			route->made = true;
-		if (failed || !acks[i].code || tolerable(route, acks[i].code))
-			continue;
-		failed = ack_code(&acks[i], err);
-		err_wrap(err, "%s%s", b->what[i], route ? prefix_format(&route->dst, dst) : "");
-	}
-	batch_clear(b);
-	return r < 0 ? r : failed;
-}
-
-static int batch_add(struct batch *b, struct nl_msg *msg, const char *what,
-		     struct attach_route *route, struct err *err)
-{
-	int r = b->n == NET_BATCH_MAX ? batch_send(b, err) : 0;
-
-	if (r < 0) {
-		nlmsg_free(msg);
-		return r;
-	}
-	b->msgs[b->n] = msg;
-	b->what[b->n] = what;
-	b->routes[b->n++] = route;
-	return 0;
-}
-
-static int batch_add_routes(struct batch *b, struct attachment *a, enum route_type type,
-			    unsigned int index, struct err *err)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < a->n_routes; i++) {
-		if (a->routes[i].type == type)
-			r = batch_add(b, route_message(&a->routes[i], RTM_NEWROUTE, index),
-				      "route ", &a->routes[i], err);
-	}
-	return r;
-}
-
-int attach_configure(struct attachment *a, struct err *err)
-{
-	auto_nl_sock struct nl_sock *sk = NULL;
-	auto_batch struct batch b = {0};
-	unsigned int index;
-	int r = net_socket(NETLINK_ROUTE, a->pod_netns, &sk, err);
-
-	if (r < 0)
-		return r;
-	b.sk = sk;
-	index = link_index(sk, a->ifname, NULL);
-	if (!index)
-		return err_set(err, -ENODEV, "%s has vanished", a->ifname);
-	if (a->addr.addr.family != AF_UNSPEC)
-		r = batch_add(&b, addr_message(a, index), "address", NULL, err);
-	if (r == 0)
-		r = batch_add_routes(&b, a, ROUTE_UNREACHABLE, index, err);
-	if (r == 0)
-		r = batch_add(&b, up_message(index), "link up", NULL, err);
-	if (r == 0)
-		r = batch_add_routes(&b, a, ROUTE_UNICAST, index, err);
-	return r < 0 ? r : batch_send(&b, err);
-}
-
-/* The unreachable routes; the others go with the link. */
-static void undo_routes(struct attachment *a, struct err *err)
-{
-	auto_nl_sock struct nl_sock *sk = NULL;
-
-	if (net_socket(NETLINK_ROUTE, a->pod_netns, &sk, err) < 0)
-		return;
-	for (size_t i = 0; i < a->n_routes; i++) {
-		auto_nl_msg struct nl_msg *msg = NULL;
-
-		if (!a->routes[i].made || a->routes[i].type != ROUTE_UNREACHABLE)
-			continue;
-		msg = route_message(&a->routes[i], RTM_DELROUTE, 0);
-		net_talk(sk, msg, err);
-		a->routes[i].made = false;
-	}
-}
-
 void attach_undo(struct attachment *a)
 {
 	auto_nl_sock struct nl_sock *sk = NULL;
 	struct err ignored = {0};
 	unsigned int port;
 
-	undo_routes(a, &ignored);
+	attach_pod_undo(a);
 	if (!a->created || net_socket(NETLINK_ROUTE, a->bridge_netns, &sk, &ignored) < 0)
 		return;
-	port = link_index(sk, a->port, NULL);
+	port = attach_link_index(sk, a->port, NULL);
 	if (port)
 		pair_delete(sk, port, &ignored);
 	a->created = false;

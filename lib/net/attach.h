@@ -1,21 +1,36 @@
 #pragma once
 /* A pod's interface on a bridge of ours: a veth pair from the pod's network namespace to the
  * namespace of the bridge, with its address, routes and sysctls. What the CNI plugin does, once a
- * pod, without looking at any other: no dump, three system calls to the kernel's network
- * configuration.
+ * pod, without looking at any other pod or listing any links.
  */
 
 #include "object.h"
 
-/* A route in the pod. A unicast route needs `via` and goes by the interface; an unreachable one is
- * nobody's and outlives it. */
+/* A route in the pod. A unicast route goes by the interface; the others are nobody's and outlive
+ * it. */
 struct attach_route {
 	struct prefix dst;
-	enum route_type type; /* ROUTE_UNICAST, ROUTE_UNREACHABLE */
-	struct addr via;
-	unsigned int metric; /* 0: the kernel's */
-	bool made;	     /* by attach_configure(), hence to be undone */
+	enum route_type type; /* not ROUTE_LOCAL */
+	struct addr via;      /* unicast; none: on-link */
+	unsigned int table;   /* 0: main */
+	unsigned int metric;  /* 0: the kernel's */
+	bool way_out;	      /* beyond the network itself: of one interface of ours a pod */
+	bool made;	      /* by attach_configure(), hence to be undone */
 };
+
+/* What decides over a packet before the pod's main table, and whatever that says: a rule of
+ * preference `pref`, which leads to `table`, and the seal (seal.h), which stops what would leave by
+ * a link that is not ours for elsewhere than the `allowed` prefixes. Outlives the interface. */
+struct attach_guard {
+	unsigned int table; /* 0: no guard */
+	unsigned int pref;
+	struct prefix *allowed; /* owned */
+	size_t n_allowed;
+	bool made[2], sealed; /* rules of IPv4 and IPv6; by attach_configure() */
+};
+
+/* IFLA_GROUP of our interfaces in pods: the seal knows them by it. */
+#define ATTACH_POD_GROUP 187
 
 struct attachment {
 	int bridge_netns; /* descriptors, not owned */
@@ -29,6 +44,7 @@ struct attachment {
 	struct prefix addr;	     /* family AF_UNSPEC: none */
 	struct attach_route *routes; /* owned; attachment_clear() */
 	size_t n_routes;
+	struct attach_guard guard;
 	bool created;
 };
 
@@ -44,9 +60,14 @@ void attach_name(struct attachment *a, const char *container_id, const char *ifn
  * where either name is taken, -ENODEV where the bridge is missing. On failure nothing is left. */
 int attach_create(struct attachment *a, struct err *err);
 
-/* Address, unreachable routes, link up, unicast routes, in this order. An unreachable route that
- * exists already is as good as made; where the kernel has no IPv6 its IPv6 routes are left out. On
- * failure attach_undo() takes back what was made. */
+/* Drops the guard and the routes of the way out where another living interface of ours in the pod
+ * has that already: the first one keeps it. */
+int attach_adapt(struct attachment *a, struct err *err);
+
+/* Adapts `a`; then address, guard, routes to nowhere, link up, unicast routes, in this order. What
+ * lasts (rules, routes to nowhere) and exists already is as good as made, and such routes of ours
+ * that are not wanted any more are deleted; where the kernel has no IPv6 all of IPv6 is left out.
+ * On failure attach_undo() takes back what was made. */
 int attach_configure(struct attachment *a, struct err *err);
 
 /* Deletes all that was made so far: the routes that would stay, and the pair. As much as can be. */

@@ -91,8 +91,9 @@ int net_ack_error(const struct net_ack *ack, struct err *err);
 #define NET_BATCH_MAX 128
 
 /* Sends `n` requests in one sendmsg(), which the kernel carries out in order, each for itself;
- * fills `acks[i]`, found by sequence number. Fails only where the socket does. Does not free the
- * messages. */
+ * fills `acks[i]`, found by sequence number. Fails only where the socket does, or where the kernel
+ * refuses a request that asks for no acknowledgement (NLM_F_ACK, which libnl adds unless told not
+ * to). Does not free the messages. */
 int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, struct net_ack *acks,
 		   struct err *err);
 
@@ -147,6 +148,16 @@ int wire_encode(const struct net *net, const struct plan_step *step, struct nl_m
  * where the message is of no interest (a cached route, a learned FDB entry, another family),
  * -errno. */
 int wire_decode(const struct net *net, struct nlmsghdr *hdr, struct object *ret, struct err *err);
+
+/* --- attach.c, attach_pod.c --- */
+
+struct attachment;
+
+/* Index of an interface in the socket's namespace, 0 where there is none; also its MTU. */
+unsigned int attach_link_index(struct nl_sock *sk, const char *name, unsigned int *mtu);
+
+/* Takes back what attach_configure() made and the end of the interface leaves. */
+void attach_pod_undo(struct attachment *a);
 
 /* --- apply.c --- */
 

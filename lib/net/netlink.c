@@ -234,12 +234,27 @@ static int send_messages(struct nl_sock *sk, struct nl_msg *const *msgs, size_t 
 	return 0;
 }
 
+/* Will the kernel acknowledge this request where it succeeds? */
+static bool is_awaited(struct nl_msg *msg)
+{
+	return nlmsg_hdr(msg)->nlmsg_flags & NLM_F_ACK;
+}
+
+static size_t count_awaited(struct nl_msg *const *msgs, size_t n)
+{
+	size_t awaited = 0;
+
+	for (size_t i = 0; i < n; i++)
+		awaited += is_awaited(msgs[i]);
+	return awaited;
+}
+
 int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, struct net_ack *acks,
 		   struct err *err)
 {
 	char buf[RECEIVE_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
 	uint32_t first;
-	size_t missing = n;
+	size_t missing;
 	int r;
 
 	if (!n)
@@ -248,6 +263,7 @@ int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, str
 	if (r < 0)
 		return r;
 	first = nlmsg_hdr(msgs[0])->nlmsg_seq;
+	missing = count_awaited(msgs, n);
 	while (missing) {
 		ssize_t got = receive(sk, buf, sizeof(buf), err);
 		int left = (int)got;
@@ -261,6 +277,8 @@ int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, str
 			if (i >= n || hdr->nlmsg_type != NLMSG_ERROR)
 				continue; /* the rest of an answer nobody waited for */
 			ack_decode(hdr, &acks[i]);
+			if (!is_awaited(msgs[i])) /* a batch refused as a whole */
+				return net_ack_error(&acks[i], err);
 			missing--;
 		}
 	}

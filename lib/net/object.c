@@ -64,7 +64,7 @@ struct kind {
 
 static const char *const link_kind_names[] = {"any",	 "bridge",    "vxlan",
 					      "macvlan", "wireguard", NULL};
-static const char *const route_type_names[] = {"unicast", "local", "unreachable", NULL};
+static const char *const route_type_names[] = {"unicast", "local", "unreachable", "throw", NULL};
 
 static const struct field link_fields[] = {
 	FIELD("name", TYPE_TEXT, ID | BARE, link.name),

@@ -64,7 +64,8 @@ struct address_object {
 	struct prefix prefix; /* identity */
 };
 
-enum route_type { ROUTE_UNICAST, ROUTE_LOCAL, ROUTE_UNREACHABLE };
+/* THROW: the lookup goes on with the next rule. */
+enum route_type { ROUTE_UNICAST, ROUTE_LOCAL, ROUTE_UNREACHABLE, ROUTE_THROW };
 
 struct route_object {
 	unsigned int table;  /* identity */

@@ -50,6 +50,7 @@ static const uint8_t route_types[] = {
 	[ROUTE_UNICAST] = RTN_UNICAST,
 	[ROUTE_LOCAL] = RTN_LOCAL,
 	[ROUTE_UNREACHABLE] = RTN_UNREACHABLE,
+	[ROUTE_THROW] = RTN_THROW,
 };
 
 static uint8_t route_scope(const struct route_object *route)
@@ -268,7 +269,7 @@ static int decode_route(const struct net *net, struct nlmsghdr *hdr, struct obje
 	copy_addr(&route->via, header->rtm_family, tb[RTA_GATEWAY]);
 	copy_addr(&route->src, header->rtm_family, tb[RTA_PREFSRC]);
 	/* IPv6 shows unreachable routes on lo. */
-	if (tb[RTA_OIF] && route->type != ROUTE_UNREACHABLE)
+	if (tb[RTA_OIF] && route->type != ROUTE_UNREACHABLE && route->type != ROUTE_THROW)
 		net_ifname(net, nla_get_u32(tb[RTA_OIF]), route->dev);
 	route->onlink = header->rtm_flags & RTNH_F_ONLINK;
 	return 1;

@@ -39,8 +39,13 @@ class Namespace:
 
     def routes(self, family="-4"):
         """[(type, destination, gateway, device, metric)], in the order of the kernel."""
+        return self.table_routes("main", family)
+
+    def table_routes(self, table, family="-4"):
+        if not self("ip", family, "route", "show", "table", table, check=False).stdout:
+            return []  # ip calls a table that nobody used an error
         return [(r.get("type", "unicast"), r["dst"], r.get("gateway"), r.get("dev"), r.get("metric"))
-                for r in self.ip("-d", "route", "show", family=family)]
+                for r in self.ip("-d", "route", "show", "table", table, family=family)]
 
     def sysctl(self, key):
         return self("cat", f"/proc/sys/{key}").stdout.strip()
@@ -114,10 +119,10 @@ class Node:
             env["CNI_ARGS"] = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_UID={uid}"
         return {**env, **variables}
 
-    def start(self, verb, pod, container, conf, **kwargs):
+    def start(self, verb, pod, container, conf, stdout=subprocess.PIPE, **kwargs):
         """A plugin process that has been given all its input."""
         process = subprocess.Popen([BUILD / "byway"], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   stdout=stdout, stderr=subprocess.PIPE, text=True,
                                    env=self.environment(verb, pod, container, **kwargs))
         process.stdin.write(json.dumps(conf))
         process.stdin.close()

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from node import BUILD, SPLIT, VIP
+from node import BUILD, SPLIT, VIP, run
 
 
 def split_routes(pod):
@@ -25,7 +25,7 @@ def test_client_gets_address_routes_and_link(node):
     assert pod.addresses("net1") == ["192.168.50.1/24"]
     via, unreachable = split_routes(pod)
     assert via == [("unicast", dst, VIP, "net1", None) for dst in SPLIT]
-    assert unreachable == [("unreachable", dst, None, None, 4096) for dst in SPLIT]
+    assert unreachable == []
     assert ("unreachable", "2000::/3", None, "lo", 4096) in pod.routes("-6")
     assert result == {
         "cniVersion": "1.0.0",
@@ -157,6 +157,9 @@ def assert_nothing_left(node, pod):
     assert node.held("vpn") == []
     assert [r for r in pod.routes() if r[0] == "unreachable"] == []
     assert [r for r in pod.routes("-6") if r[1] == "2000::/3"] == []
+    assert pod.table_routes("187") == pod.table_routes("187", "-6") == []
+    assert [r for r in pod.ip("rule") + pod.ip("rule", family="-6") if r["priority"] == 100] == []
+    assert pod("nft", "list", "ruleset").stdout == ""
 
 
 def refused(node, code, status, pod, container="c1", conf=None, **kwargs):
@@ -177,19 +180,33 @@ def test_second_add_is_refused_and_harms_nothing(node):
     assert (pod.links().keys(), pod.routes(), node.held("vpn"), node.ports().keys()) == before
 
 
+def in_the_way(pod):
+    """What makes the last requests of an ADD fail."""
+    pod("ip", "route", "add", "default", "via", "10.244.0.1", "table", "187")
+
+
 def test_route_in_the_way_rolls_everything_back(node):
     pod = node.pod("a")
-    pod("ip", "route", "add", "128.0.0.0/1", "via", "10.244.0.1")
-    assert "128.0.0.0/1" in refused(node, 5, 1, pod)
+    in_the_way(pod)
+    assert "route 0.0.0.0/0: File exists" in refused(node, 5, 1, pod)
+    assert [r[:3] for r in pod.table_routes("187")] == [("unicast", "default", "10.244.0.1")]
+    pod("ip", "route", "delete", "default", "table", "187")
     assert_nothing_left(node, pod)
 
 
-def test_unreachable_routes_of_somebody_else_stay(node):
+def test_route_in_the_way_is_overtaken(node):
     pod = node.pod("a")
-    pod("ip", "route", "add", "unreachable", "64.0.0.0/2", "metric", "4096")
     pod("ip", "route", "add", "128.0.0.0/1", "via", "10.244.0.1")
+    node.add(pod, "c1")
+    assert [r[3] for r in pod.routes() if r[1] == "128.0.0.0/1"] == ["net1", "eth0"]
+
+
+def test_unreachable_route_of_somebody_else_stays(node):
+    pod = node.pod("a")
+    pod("ip", "-6", "route", "add", "unreachable", "2000::/3", "metric", "4096")
+    in_the_way(pod)
     refused(node, 5, 1, pod)
-    assert [r[1] for r in pod.routes() if r[0] == "unreachable"] == ["64.0.0.0/2"]
+    assert [r[0] for r in pod.routes("-6") if r[1] == "2000::/3"] == ["unreachable"]
 
 
 def test_output_that_nobody_reads_rolls_everything_back(node):
@@ -269,3 +286,25 @@ def test_killed_at_any_point_is_put_right_by_del(node):
         node.delete(pod, f"c{step}")
         assert node.held("vpn") == [] and node.ports() == {}
         assert "net1" not in pod.links()
+
+
+def test_full_run_directory_is_an_error(node, tmp_path):
+    """A store into a hole of a full tmpfs would be a SIGBUS."""
+    run("mount", "-t", "tmpfs", "-o", "size=64k", "none", str(tmp_path))
+    try:
+        node.leases = tmp_path
+        node.ensure("vpn", "client", "192.168.50.1-192.168.50.100")
+        with pytest.raises(OSError), open(tmp_path / "rest", "wb", buffering=0) as rest:
+            while True:
+                rest.write(bytes(4096))
+        ends = [run(BUILD / "tests/lease_ensure", "--take", tmp_path, "vpn", f"c{i}", "net1", "0",
+                    check=False) for i in range(20)]
+        assert {end.returncode for end in ends} == {0, 1}
+        assert "network vpn: no room for the lease table" in ends[-1].stderr
+        held = len(node.held("vpn"))
+        assert "no room for the lease table" in refused(node, 5, 1, node.pod("a"), "c99")
+        assert len(node.held("vpn")) == held < 20
+        (tmp_path / "rest").unlink()
+        node.add(node.pod("b"), "c99")
+    finally:
+        run("umount", str(tmp_path))

@@ -184,9 +184,10 @@ def test_bridge_missing(node):
 def test_route_in_the_way(node):
     pod = node.pod("a")
     ipam = host_local(node, routes=[{"dst": "10.9.0.0/16"}])
-    pod("ip", "route", "add", "10.9.0.0/16", "via", "10.244.0.1")
+    pod("ip", "route", "add", "default", "via", "10.244.0.1", "table", "187")
     code, details = refused(node, pod, node.conf(ipam=ipam))
-    assert code == 5 and "10.9.0.0/16" in details
+    assert code == 5 and "0.0.0.0/0" in details
+    pod("ip", "route", "delete", "default", "table", "187")
     assert_nothing_left(node, pod)
 
 

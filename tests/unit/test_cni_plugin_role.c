@@ -9,32 +9,50 @@
 #include "role.h"
 #include "strbuf.h"
 
-/* Routes of a client with these intranet prefixes, a line each. */
-static char *client_routes(const char *const *intranet, size_t n)
+static const char *const types[] = {"via", "local", "unreachable", "throw"};
+
+/* Routes of a client with these intranet prefixes, a line each: those of the main table, or those
+ * of the guard's. */
+static char *client_routes(const char *const *intranet, size_t n, unsigned int table)
 {
 	auto_attachment struct attachment link = {0};
 	auto_strbuf struct strbuf b = {0};
 	struct netconf c = {.role = ROLE_CLIENT, .intranet.n = n};
-	auto_free struct prefix *prefixes = xcalloc(n, sizeof(*prefixes));
+	auto_free struct prefix *prefixes = xcalloc(n + 1, sizeof(*prefixes));
 
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(prefix_parse(intranet[i], &prefixes[i]), 0);
 	c.intranet.items = prefixes;
 	assert_int_equal(addr_parse("192.168.50.240", &c.vip), 0);
+	assert_int_equal(prefix_parse("192.168.50.0/24", &c.subnet), 0);
 	role_routes(&c, &link);
+	assert_int_equal(link.guard.table, 187);
 	for (size_t i = 0; i < link.n_routes; i++) {
 		const struct attach_route *r = &link.routes[i];
 		char dst[PREFIX_STRLEN], via[ADDR_STRLEN];
 
 		assert_false(r->made);
-		if (r->type == ROUTE_UNREACHABLE)
-			strbuf_add(&b, "%s unreachable %u\n", prefix_format(&r->dst, dst),
-				   r->metric);
-		else
-			strbuf_add(&b, "%s %s\n", prefix_format(&r->dst, dst),
-				   addr_format(&r->via, via));
+		/* All but the way to the network itself. */
+		assert_int_equal(r->way_out, !prefix_equal(&r->dst, &c.subnet));
+		if (r->table == table)
+			strbuf_add(&b, "%s %s %s %u\n", prefix_format(&r->dst, dst), types[r->type],
+				   addr_size(&r->via) ? addr_format(&r->via, via) : "-", r->metric);
 	}
 	return strbuf_steal(&b);
+}
+
+static void assert_main(const char *const *intranet, size_t n, const char *expected)
+{
+	auto_free char *got = client_routes(intranet, n, 0);
+
+	assert_string_equal(got, expected);
+}
+
+static void assert_guard(const char *const *intranet, size_t n, const char *expected)
+{
+	auto_free char *got = client_routes(intranet, n, 187);
+
+	assert_string_equal(got, expected);
 }
 
 static void test_split(void **state)
@@ -44,19 +62,51 @@ static void test_split(void **state)
 					       "12.0.0.0/6", "16.0.0.0/4", "32.0.0.0/3",
 					       "64.0.0.0/2", "128.0.0.0/1"};
 	auto_strbuf struct strbuf wanted = {0};
-	auto_free char *got = client_routes(ten, 1);
-	auto_free char *all = client_routes(NULL, 0);
-	auto_free char *lower = client_routes(half, 1);
 
 	for (size_t i = 0; i < array_len(prefixes); i++)
-		strbuf_add(&wanted, "%s 192.168.50.240\n%s unreachable 4096\n", prefixes[i],
-			   prefixes[i]);
-	strbuf_add(&wanted, "2000::/3 unreachable 4096\n");
-	assert_string_equal(got, strbuf_text(&wanted));
-	assert_string_equal(all, "0.0.0.0/0 192.168.50.240\n0.0.0.0/0 unreachable 4096\n"
-				 "2000::/3 unreachable 4096\n");
-	assert_string_equal(lower, "0.0.0.0/1 192.168.50.240\n0.0.0.0/1 unreachable 4096\n"
-				   "2000::/3 unreachable 4096\n");
+		strbuf_add(&wanted, "%s via 192.168.50.240 0\n", prefixes[i]);
+	strbuf_add(&wanted, "2000::/3 unreachable - 4096\n");
+	assert_main(ten, 1, strbuf_text(&wanted));
+	assert_main(NULL, 0, "0.0.0.0/0 via 192.168.50.240 0\n2000::/3 unreachable - 4096\n");
+	assert_main(half, 1, "0.0.0.0/1 via 192.168.50.240 0\n2000::/3 unreachable - 4096\n");
+}
+
+/* Complement in main, the prefixes themselves in the guard's table. */
+static void test_guard(void **state)
+{
+	static const char *const mixed[] = {"10.0.0.5/8", "2000::/4", "192.0.2.0/24", "fd00::/8"};
+
+	assert_guard(NULL, 0,
+		     "192.168.50.0/24 via - 0\n"
+		     "0.0.0.0/0 via 192.168.50.240 0\n"
+		     "0.0.0.0/0 unreachable - 4096\n"
+		     "2000::/3 unreachable - 4096\n");
+	assert_guard(mixed, 4,
+		     "192.168.50.0/24 via - 0\n"
+		     "0.0.0.0/0 via 192.168.50.240 0\n"
+		     "0.0.0.0/0 unreachable - 4096\n"
+		     "10.0.0.0/8 throw - 0\n"
+		     "192.0.2.0/24 throw - 0\n"
+		     "3000::/4 unreachable - 4096\n");
+}
+
+/* Everything of IPv6 that is not global, and the intranet. */
+static void test_allowed(void **state)
+{
+	static const char *const expected[] = {"::/3", "4000::/2", "8000::/1", "10.0.0.0/8",
+					       "2001:db8::/32"};
+	auto_attachment struct attachment link = {0};
+	struct prefix intranet[2];
+	struct netconf c = {.role = ROLE_CLIENT, .intranet = {.items = intranet, .n = 2}};
+	char text[PREFIX_STRLEN];
+
+	assert_int_equal(prefix_parse("10.0.0.0/8", &intranet[0]), 0);
+	assert_int_equal(prefix_parse("2001:db8::/32", &intranet[1]), 0);
+	assert_int_equal(prefix_parse("192.168.50.0/24", &c.subnet), 0);
+	role_routes(&c, &link);
+	assert_int_equal(link.guard.n_allowed, array_len(expected));
+	for (size_t i = 0; i < array_len(expected); i++)
+		assert_string_equal(prefix_format(&link.guard.allowed[i], text), expected[i]);
 }
 
 static void test_others_have_no_routes(void **state)
@@ -69,6 +119,7 @@ static void test_others_have_no_routes(void **state)
 
 		role_routes(&c, &link);
 		assert_int_equal(link.n_routes, 0);
+		assert_int_equal(link.guard.table, 0);
 	}
 }
 
@@ -118,10 +169,9 @@ static void test_port_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_split),
-		cmocka_unit_test(test_others_have_no_routes),
-		cmocka_unit_test(test_sysctls),
-		cmocka_unit_test(test_port_names),
+		cmocka_unit_test(test_split),	cmocka_unit_test(test_guard),
+		cmocka_unit_test(test_allowed), cmocka_unit_test(test_others_have_no_routes),
+		cmocka_unit_test(test_sysctls), cmocka_unit_test(test_port_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,18 @@
+#pragma once
+/* The last word on what leaves a pod: nftables in its namespace. */
+
+#include <stddef.h>
+
+#include "addr.h"
+#include "err.h"
+
+#define SEAL_TABLE "byway"
+
+/* Lets packets out of the namespace only by lo, by links of the group `group` (IFLA_GROUP) and to
+ * `allowed`, by whatever link; replaces an earlier seal, in one transaction. Where the kernel has
+ * no IPv6 the seal is one of IPv4. -EPROTONOSUPPORT where it has no nftables. */
+int seal_make(int netns_fd, unsigned int group, const struct prefix *allowed, size_t n,
+	      struct err *err);
+
+/* 0 also where there is none. */
+int seal_remove(int netns_fd, struct err *err);
