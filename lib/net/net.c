@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -75,18 +76,26 @@ void net_ifname(const struct net *net, unsigned int index, char name[static IFNA
 
 /* --- events --- */
 
-int net_watch(struct net *net, struct err *err)
+int net_watch(struct net *net, enum net_watch what, struct err *err)
 {
-	const struct sockaddr_nl groups = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	static const struct {
+		int protocol;
+		unsigned int group;
+	} sources[] = {
+		[NET_WATCH_LINKS] = {NETLINK_ROUTE, RTNLGRP_LINK},
+		[NET_WATCH_NFTABLES] = {NETLINK_NETFILTER, NFNLGRP_NFTABLES},
+	};
+	const struct sockaddr_nl groups = {.nl_family = AF_NETLINK,
+					   .nl_groups = 1U << (sources[what].group - 1)};
 	auto_netns int saved = -1;
 	auto_close int fd = -1;
 	int r = netns_enter(net->netns, &saved, err);
 
 	if (r < 0)
 		return r;
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, sources[what].protocol);
 	if (fd < 0 || bind(fd, (const struct sockaddr *)&groups, sizeof(groups)) < 0)
-		return err_errno(err, -errno, "watching interfaces");
+		return err_errno(err, -errno, "watching the namespace");
 	return steal_fd(&fd);
 }
 

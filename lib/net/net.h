@@ -63,6 +63,10 @@ int net_nft(struct net *net, const char *text, struct err *err);
  * through its table. */
 int net_conntrack_forget(struct net *net, uint32_t mark, struct err *err);
 
+/* Appends a table to `ret` as nft(8) shows it, its rules and its sets without their elements: to be
+ * compared with what it was before. `table` is family and name. -ENOENT where it is missing. */
+int net_nft_list(struct net *net, const char *table, struct strbuf *ret, struct err *err);
+
 /* IPv4/IPv6 addresses of an interface; *ret owned by the caller. -ENODEV where it does not exist.
  */
 int net_link_addresses(struct net *net, const char *name, struct prefix **ret, size_t *n,
@@ -71,10 +75,12 @@ int net_link_addresses(struct net *net, const char *name, struct prefix **ret, s
 /* Name, state and MTU of an interface by name; -ENODEV where it does not exist. */
 int net_link_get(struct net *net, const char *name, struct link_object *ret, struct err *err);
 
-/* A descriptor that becomes readable when an interface of the namespace comes, goes or changes;
- * -errno. Owned by the caller (close). net_watch_drain() takes what has arrived; what it was is
- * found out by net_observe(). */
-int net_watch(struct net *net, struct err *err);
+enum net_watch { NET_WATCH_LINKS, NET_WATCH_NFTABLES };
+
+/* A descriptor that becomes readable when an interface of the namespace, or anything in nftables,
+ * comes, goes or changes; -errno. Owned by the caller (close). net_watch_drain() takes what has
+ * arrived; what it was is found out by looking. */
+int net_watch(struct net *net, enum net_watch what, struct err *err);
 void net_watch_drain(int fd);
 
 /* Writes /proc/sys/<key with dots as slashes> in the namespace. */

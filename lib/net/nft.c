@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "mem.h"
+
 static void context_free(void *nft)
 {
 	nft_ctx_free(nft);
@@ -22,6 +24,7 @@ static int context_make(struct net *net, struct err *err)
 		nft_ctx_free(nft);
 		return err_errno(err, -ENOMEM, "nftables context");
 	}
+	nft_ctx_output_set_flags(nft, NFT_CTX_OUTPUT_TERSE);
 	net->nft = nft;
 	net->nft_free = context_free;
 	return 0;
@@ -37,7 +40,8 @@ static int nft_error(const char *report, struct err *err)
 		       (int)strcspn(line, "\n"), line);
 }
 
-int net_nft(struct net *net, const char *text, struct err *err)
+/* Runs a script in the namespace; its output stays in the context's buffer. */
+static int nft_run(struct net *net, const char *text, struct err *err)
 {
 	auto_netns int saved = -1;
 	int r = netns_enter(net->netns, &saved, err); /* `iif NAME` is looked up when it runs */
@@ -46,9 +50,26 @@ int net_nft(struct net *net, const char *text, struct err *err)
 		r = context_make(net, err);
 	if (r < 0)
 		return r;
-	r = nft_run_cmd_from_buffer(net->nft, text);
-	nft_ctx_get_output_buffer(net->nft); /* empties it */
-	if (r != 0)
+	if (nft_run_cmd_from_buffer(net->nft, text) != 0)
 		return nft_error(nft_ctx_get_error_buffer(net->nft), err);
 	return 0;
+}
+
+int net_nft(struct net *net, const char *text, struct err *err)
+{
+	int r = nft_run(net, text, err);
+
+	if (net->nft)
+		nft_ctx_get_output_buffer(net->nft); /* empties it */
+	return r;
+}
+
+int net_nft_list(struct net *net, const char *table, struct strbuf *ret, struct err *err)
+{
+	auto_free char *command = xasprintf("list table %s", table);
+	int r = nft_run(net, command, err);
+
+	if (net->nft)
+		strbuf_add(ret, "%s", nft_ctx_get_output_buffer(net->nft));
+	return r < 0 ? err_set(err, -ENOENT, "nftables table %s is missing", table) : 0;
 }
