@@ -57,6 +57,7 @@ static enum cni_code read_wishes(struct add *a, struct err *err)
 	snprintf(a->link.bridge, sizeof(a->link.bridge), "br-%s", a->conf.network);
 	a->link.mtu = a->conf.mtu;
 	a->link.mac = a->conf.mac;
+	a->link.client = a->conf.role == ROLE_CLIENT;
 	return CNI_OK;
 }
 

@@ -5,6 +5,7 @@
 #include "attach.h"
 #include "cleanup.h"
 #include "env.h"
+#include "isolation.h"
 #include "lease.h"
 #include "netconf.h"
 #include "netns.h"
@@ -21,6 +22,8 @@ enum cni_code cni_status(const struct cni_env *env, const struct config_text *te
 		return code;
 	snprintf(bridge, sizeof(bridge), "br-%s", conf.network);
 	if (netns_open(conf.netns, &netns, err) < 0 || attach_bridge_ready(netns, bridge, err) < 0)
+		return CNI_NOT_AVAILABLE;
+	if (conf.role == ROLE_CLIENT && isolation_ready(netns, err) < 0)
 		return CNI_NOT_AVAILABLE;
 	if (conf.role == ROLE_GATEWAY)
 		return CNI_OK;

@@ -1,7 +1,8 @@
-/* Source: net/core/rtnetlink.c (rtnl_newlink_create: a link is made with master and IFF_UP in one
- * go, an alias is only taken by a change), drivers/net/veth.c (veth_newlink: the peer's own
- * attributes in VETH_INFO_PEER, its namespace by descriptor; a peer that shall be up fails with
- * ENOTCONN). */
+/* Source: net/core/rtnetlink.c (rtnl_newlink_create: a link is made with group, master and IFF_UP in
+ * one go, an alias and what its master knows of it are only taken by a change), drivers/net/veth.c
+ * (veth_newlink: the peer's own attributes in VETH_INFO_PEER, its namespace by descriptor; a peer
+ * that shall be up fails with ENOTCONN), net/bridge/br_input.c (br_handle_frame: frames to
+ * 01:80:c2:00:00:0x teach the FDB without having seen netfilter, hence no learning). */
 #include "attach.h"
 
 #include <assert.h>
@@ -14,6 +15,7 @@
 #include <sys/ioctl.h>
 
 #include "internal.h"
+#include "isolation.h"
 #include "mem.h"
 
 void attachment_clear(struct attachment *a)
@@ -35,6 +37,13 @@ void attach_name(struct attachment *a, const char *container_id, const char *ifn
 		h = (h ^ (uint8_t)*p) * 1099511628211ULL;
 	snprintf(a->port, sizeof(a->port), "p%012llx",
 		 (unsigned long long)((h ^ h >> 48) & 0xffffffffffffULL));
+}
+
+bool attach_owns(const struct attachment *a, const char *alias)
+{
+	size_t len = strlen(a->alias);
+
+	return !strncmp(alias, a->alias, len) && (!alias[len] || alias[len] == ' ');
 }
 
 unsigned int attach_link_index(struct nl_sock *sk, const char *name, unsigned int *mtu)
@@ -64,6 +73,8 @@ static struct nl_msg *pair_message(const struct attachment *a, unsigned int brid
 	msg_put_string(msg, IFLA_IFNAME, a->port);
 	msg_put_u32(msg, IFLA_MTU, a->mtu);
 	msg_put_u32(msg, IFLA_MASTER, bridge);
+	if (a->client)
+		msg_put_u32(msg, IFLA_GROUP, ISOLATION_GROUP);
 	info = msg_nest(msg, IFLA_LINKINFO);
 	msg_put_string(msg, IFLA_INFO_KIND, "veth");
 	data = msg_nest(msg, IFLA_INFO_DATA);
@@ -82,13 +93,59 @@ static struct nl_msg *pair_message(const struct attachment *a, unsigned int brid
 	return msg;
 }
 
-static struct nl_msg *alias_message(const struct attachment *a)
+/* Nothing from it to another client's, nothing to it but what is its own or a broadcast, and no
+ * frame of its own teaches the bridge where an address is. */
+static void put_isolation(struct nl_msg *msg)
+{
+	struct nlattr *info = msg_nest(msg, IFLA_LINKINFO), *data;
+
+	msg_put_string(msg, IFLA_INFO_SLAVE_KIND, "bridge");
+	data = msg_nest(msg, IFLA_INFO_SLAVE_DATA);
+	msg_put_u8(msg, IFLA_BRPORT_ISOLATED, 1);
+	msg_put_u8(msg, IFLA_BRPORT_LEARNING, 0);
+	msg_put_u8(msg, IFLA_BRPORT_UNICAST_FLOOD, 0);
+	msg_put_u8(msg, IFLA_BRPORT_MCAST_FLOOD, 0);
+	nla_nest_end(msg, data);
+	nla_nest_end(msg, info);
+}
+
+static struct isolation_entry entry_of(const struct attachment *a)
+{
+	struct isolation_entry entry = {.mac = a->mac, .addr = a->addr.addr};
+
+	memcpy(entry.port, a->port, sizeof(entry.port));
+	return entry;
+}
+
+static struct nl_msg *port_message(const struct attachment *a)
 {
 	const struct ifinfomsg header = {0};
-	struct nl_msg *msg = msg_new(RTM_SETLINK, 0, &header, sizeof(header));
+	struct nl_msg *msg = msg_new(RTM_NEWLINK, 0, &header, sizeof(header));
+	const struct isolation_entry entry = entry_of(a);
+	char alias[OBJECT_ALIAS_MAX];
 
+	memcpy(alias, a->alias, sizeof(alias));
+	if (a->client) {
+		isolation_alias_append(&entry, alias, sizeof(alias));
+		put_isolation(msg);
+	}
 	msg_put_string(msg, IFLA_IFNAME, a->port);
-	msg_put_string(msg, IFLA_IFALIAS, a->alias);
+	msg_put_string(msg, IFLA_IFALIAS, alias);
+	return msg;
+}
+
+/* Where a client's MAC is, since its port does not learn. Sticky: no frame that comes in elsewhere
+ * moves it. It goes with the port. */
+static struct nl_msg *fdb_message(const struct attachment *a, unsigned int port)
+{
+	const struct ndmsg header = {.ndm_family = AF_BRIDGE,
+				     .ndm_ifindex = (int)port,
+				     .ndm_state = NUD_NOARP,
+				     .ndm_flags = NTF_MASTER | NTF_STICKY};
+	struct nl_msg *msg =
+		msg_new(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &header, sizeof(header));
+
+	msg_put(msg, NDA_LLADDR, a->mac.bytes, sizeof(a->mac.bytes));
 	return msg;
 }
 
@@ -108,9 +165,21 @@ static int ack_code(const struct net_ack *ack, struct err *err)
 		       ack->text[0] ? " (kernel: " : "", ack->text, ack->text[0] ? ")" : "");
 }
 
+static int isolate(const struct attachment *a, struct nl_sock *sk, struct err *err)
+{
+	const struct isolation_entry entry = entry_of(a);
+	auto_nl_msg struct nl_msg *fdb = fdb_message(a, attach_link_index(sk, a->port, NULL));
+	int r = net_talk(sk, fdb, err);
+
+	if (r < 0)
+		return err_wrap(err, "FDB entry of %s", a->port);
+	r = isolation_enter(a->bridge_netns, &entry, err);
+	return r == -ENOENT ? err->code = -ENODEV : r;
+}
+
 int attach_create(struct attachment *a, struct err *err)
 {
-	auto_nl_msg struct nl_msg *pair = NULL, *alias = NULL;
+	auto_nl_msg struct nl_msg *pair = NULL, *port = NULL;
 	auto_nl_sock struct nl_sock *sk = NULL;
 	struct net_ack acks[2] = {0};
 	struct err ignored = {0};
@@ -122,14 +191,16 @@ int attach_create(struct attachment *a, struct err *err)
 	bridge = attach_link_index(sk, a->bridge, &mtu);
 	if (!bridge)
 		return err_set(err, -ENODEV, "bridge %s is missing", a->bridge);
+	if (a->client && a->addr.addr.family != AF_INET)
+		return err_set(err, -EINVAL, "a client must have an IPv4 address");
 	/* Before the alias says that it is ours. */
-	if (link_index(sk, a->port, NULL))
+	if (attach_link_index(sk, a->port, NULL))
 		return err_set(err, -EEXIST, "%s exists already", a->port);
 	if (!a->mtu)
 		a->mtu = mtu;
 	pair = pair_message(a, bridge);
-	alias = alias_message(a);
-	r = net_talk_batch(sk, (struct nl_msg *[]){pair, alias}, 2, acks, err);
+	port = port_message(a);
+	r = net_talk_batch(sk, (struct nl_msg *[]){pair, port}, 2, acks, err);
 	if (r < 0)
 		attach_delete(a, &ignored); /* made, perhaps, and the answer was lost */
 	if (r == 0)
@@ -138,11 +209,13 @@ int attach_create(struct attachment *a, struct err *err)
 		return err_wrap(err, "veth %s to %s", a->ifname, a->port);
 	a->created = true;
 	r = ack_code(&acks[1], err);
-	if (r < 0) {
+	if (r < 0)
+		err_wrap(err, "port %s", a->port);
+	else if (a->client)
+		r = isolate(a, sk, err);
+	if (r < 0)
 		attach_undo(a);
-		return err_wrap(err, "alias of %s", a->port);
-	}
-	return 0;
+	return r;
 }
 
 static int alias_answer(struct nlmsghdr *hdr, void *data, struct err *err)
@@ -156,6 +229,19 @@ static int alias_answer(struct nlmsghdr *hdr, void *data, struct err *err)
 		snprintf(data, OBJECT_ALIAS_MAX, "%.*s", nla_len(tb[IFLA_IFALIAS]),
 			 (const char *)nla_data(tb[IFLA_IFALIAS]));
 	return 0;
+}
+
+/* What is entered for a port outlives it no longer than it must; where the port goes with its pod,
+ * unasked, the node agent takes it out. */
+static int port_delete(const struct attachment *a, struct nl_sock *sk, unsigned int port,
+		       const char *alias, struct err *err)
+{
+	struct isolation_entry entry = entry_of(a);
+	int r = pair_delete(sk, port, err);
+
+	if (r == 0 && isolation_alias_parse(alias, &entry))
+		r = isolation_leave(a->bridge_netns, &entry, err);
+	return r;
 }
 
 int attach_delete(const struct attachment *a, struct err *err)
@@ -174,8 +260,8 @@ int attach_delete(const struct attachment *a, struct err *err)
 		return 0;
 	msg_put_string(msg, IFLA_IFNAME, a->port);
 	r = net_query(sk, msg, alias_answer, alias, err);
-	if (r == 0 && !strcmp(alias, a->alias))
-		r = pair_delete(sk, port, err);
+	if (r == 0 && attach_owns(a, alias))
+		r = port_delete(a, sk, port, alias, err);
 	return r == -ENODEV ? 0 : r; /* the pod's namespace went away meanwhile */
 }
 
@@ -191,6 +277,11 @@ void attach_undo(struct attachment *a)
 	port = attach_link_index(sk, a->port, NULL);
 	if (port)
 		pair_delete(sk, port, &ignored);
+	if (a->client) {
+		const struct isolation_entry entry = entry_of(a);
+
+		isolation_leave(a->bridge_netns, &entry, &ignored);
+	}
 	a->created = false;
 }
 
@@ -211,7 +302,7 @@ int attach_absent(int netns_fd, const char *name, struct err *err)
 
 	if (r < 0)
 		return r;
-	return link_index(sk, name, NULL) ? err_set(err, -EEXIST, "%s exists already", name) : 0;
+	return attach_link_index(sk, name, NULL) ? err_set(err, -EEXIST, "%s exists already", name) : 0;
 }
 
 int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err)

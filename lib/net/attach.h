@@ -36,13 +36,14 @@ struct attachment {
 	int bridge_netns; /* descriptors, not owned */
 	int pod_netns;
 	char bridge[IFNAMSIZ];
-	char port[IFNAMSIZ]; /* the bridge's end; attach_port_name() */
-	char alias[OBJECT_ALIAS_MAX];
-	char ifname[IFNAMSIZ];	     /* the pod's end */
-	struct mac mac;		     /* of the pod's end */
-	unsigned int mtu;	     /* bytes; 0: the bridge's, filled in by attach_create() */
-	struct prefix addr;	     /* family AF_UNSPEC: none */
-	struct attach_route *routes; /* owned; attachment_clear() */
+	char port[IFNAMSIZ];	      /* the bridge's end; attach_port_name() */
+	char alias[OBJECT_ALIAS_MAX]; /* "byway CONTAINER/INTERFACE"; a client's port says more */
+	char ifname[IFNAMSIZ];	      /* the pod's end */
+	struct mac mac;		      /* of the pod's end */
+	unsigned int mtu;	      /* bytes; 0: the bridge's, filled in by attach_create() */
+	struct prefix addr;	      /* family AF_UNSPEC: none */
+	bool client;		      /* its port is isolated and entered (isolation.h) */
+	struct attach_route *routes;  /* owned; attachment_clear() */
 	size_t n_routes;
 	struct attach_guard guard;
 	bool created;
@@ -55,9 +56,14 @@ void attachment_clear(struct attachment *a);
  * bytes; the alias says all and proves that a port is ours. */
 void attach_name(struct attachment *a, const char *container_id, const char *ifname);
 
+/* Is a link with that alias the port of this attachment? */
+bool attach_owns(const struct attachment *a, const char *alias);
+
 /* Makes the pair with one request: the bridge's end is named, up and a port at once, the pod's has
- * its final name, MAC address and MTU and is down. Then the alias, in the same system call. -EEXIST
- * where either name is taken, -ENODEV where the bridge is missing. On failure nothing is left. */
+ * its final name, MAC address and MTU and is down. Then the alias and a client's port flags, in the
+ * same system call, a client's FDB entry, and its entry in the table that isolates it. -EEXIST where
+ * either name is taken, -ENODEV where the bridge or that table is missing. On failure nothing is
+ * left. */
 int attach_create(struct attachment *a, struct err *err);
 
 /* Drops the guard and the routes of the way out where another living interface of ours in the pod
