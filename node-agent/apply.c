@@ -6,12 +6,14 @@
 
 #include "cleanup.h"
 #include "desired.h"
+#include "isolation.h"
 #include "lease.h"
 #include "log.h"
 #include "mem.h"
 #include "model.h"
 #include "plan.h"
 #include "reclaim.h"
+#include "ruleset.h"
 
 void node_agent_free(struct node_agent *agent)
 {
@@ -20,6 +22,7 @@ void node_agent_free(struct node_agent *agent)
 	node_config_free(&agent->config);
 	object_list_free(&agent->wanted);
 	free(agent->foreign);
+	free(agent->ruleset);
 }
 
 int node_agent_configure(struct node_agent *agent, struct node_config *config, struct err *err)
@@ -37,6 +40,7 @@ int node_agent_configure(struct node_agent *agent, struct node_config *config, s
 	*config = (struct node_config){0};
 	agent->underlay_mtu = mtu;
 	node_desired(&agent->config, mtu, &agent->wanted);
+	free(steal_ptr(agent->ruleset));
 	return 0;
 }
 
@@ -97,6 +101,73 @@ static void ensure_leases(const struct node_config *config, struct err *first)
 			note_failure(&err, first);
 	}
 }
+
+/* --- what isolates clients --- */
+
+#define TABLE "bridge " ISOLATION_TABLE
+
+int node_check_isolation(struct node_agent *agent, struct err *err)
+{
+	auto_strbuf struct strbuf now = {0};
+	int r = net_nft_list(agent->net, TABLE, &now, err);
+
+	if (r < 0)
+		return r;
+	if (!agent->ruleset || strcmp(agent->ruleset, strbuf_text(&now)) != 0)
+		return err_set(err, -ESTALE, "nftables table " TABLE " has been changed");
+	return 0;
+}
+
+static int load_ruleset(struct node_agent *agent, struct err *err)
+{
+	auto_strbuf struct strbuf text = {0}, listed = {0};
+	int r;
+
+	node_ruleset(&agent->config, &text);
+	r = net_nft(agent->net, strbuf_text(&text), err);
+	if (r == 0)
+		r = net_nft_list(agent->net, TABLE, &listed, err);
+	if (r < 0)
+		return err_wrap(err, "isolating clients");
+	free(agent->ruleset);
+	agent->ruleset = strbuf_steal(&listed);
+	return 0;
+}
+
+/* Loads where somebody changed it, or the configuration did; tells of the former. */
+static int ensure_ruleset(struct node_agent *agent, struct err *err)
+{
+	struct err why;
+
+	if (node_check_isolation(agent, &why) == 0)
+		return 0;
+	if (agent->ruleset) {
+		log_warn("isolating clients again", "why=\"%s\"", why.text);
+		agent->steps++;
+	}
+	return load_ruleset(agent, err);
+}
+
+static void ensure_isolation(struct node_agent *agent, struct err *first)
+{
+	struct isolation_changes changes;
+	struct err err;
+	int r = ensure_ruleset(agent, &err);
+
+	if (r == 0)
+		r = isolation_restore(agent->net, &changes, &err);
+	if (r < 0) {
+		note_failure(&err, first);
+		return;
+	}
+	if (changes.entered || changes.left) {
+		log_info("clients' ports entered and taken out", "entered=%zu left=%zu",
+			 changes.entered, changes.left);
+		agent->steps++;
+	}
+}
+
+/* --- objects --- */
 
 /* Tells what stands in the way, once. */
 static void tell_foreign(struct node_agent *agent, const struct plan *plan)
@@ -176,6 +247,7 @@ int node_apply(struct node_agent *agent, struct err *err)
 	struct err first = {0};
 
 	ensure_leases(&agent->config, &first);
+	ensure_isolation(agent, &first);
 	if (ensure_objects(agent, &actual, &first) == 0)
 		reclaim_leases(agent, &actual, &first);
 	if (!first.code && agent->foreign[0])

@@ -13,6 +13,8 @@ struct node_agent {
 	unsigned int underlay_mtu; /* bytes */
 	struct object_list wanted;
 	char *foreign; /* what stood in the way last time, as text; owned */
+	char *ruleset; /* the table that isolates clients, as it was listed once loaded; owned.
+			* NULL: to be loaded */
 
 	/* Since the start. */
 	uint64_t passes, failures, steps;
@@ -30,6 +32,10 @@ int node_agent_configure(struct node_agent *agent, struct node_config *config, s
 /* Makes the namespace, or adopts it, and opens it. */
 int node_prepare(struct node_agent *agent, struct err *err);
 
-/* One pass: lease tables, the kernel's objects, leases without a pod. Logs each change and each failure; `err` has
- * the first. All that can be done is done. */
+/* One pass: lease tables, the table that isolates clients, then the kernel's objects: no bridge is
+ * ever there before that table; at last leases without a pod. Logs each change and each failure;
+ * `err` has the first. All that can be done is done. */
 int node_apply(struct node_agent *agent, struct err *err);
+
+/* Is the table that isolates clients as it was loaded? -ENOENT, -ESTALE. */
+int node_check_isolation(struct node_agent *agent, struct err *err);

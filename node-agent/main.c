@@ -15,6 +15,7 @@
 #include "log.h"
 #include "model.h"
 #include "modules.h"
+#include "ruleset.h"
 #include "server.h"
 #include "status.h"
 
@@ -24,15 +25,15 @@
 /* Drift nobody announces (an FDB entry, a lease table) is found by looking. */
 static const struct timeval check_interval = {.tv_sec = 30};
 
-/* A pod's start makes a handful of link events: one look for all of them. */
+/* A pod's start makes a handful of events: one look for all of them. */
 static const struct timeval settle_time = {.tv_usec = 500000};
 
 struct loop {
 	struct node_agent agent;
 	const char *config_file;
 	struct event_base *base;
-	struct event *term, *interrupt, *hangup, *check, *links, *settled;
-	int watch;
+	struct event *term, *interrupt, *hangup, *check, *links, *nftables, *settled;
+	int watch_links, watch_nftables;
 };
 
 /* Without a prefix: the text begins with the file's name where the configuration is at fault. */
@@ -78,6 +79,7 @@ static enum exit_status dry_run(const struct node_config *config, const char *mo
 		return fail(&err);
 	plan_make(&wanted, &model.objects, &plan);
 	plan_print(&plan, true, &text);
+	node_ruleset(config, &text);
 	fputs(strbuf_text(&text), stdout);
 	return EXIT_OK;
 }
@@ -98,7 +100,7 @@ static void on_check(evutil_socket_t fd, short what, void *data)
 	pass(data);
 }
 
-static void on_links(evutil_socket_t fd, short what, void *data)
+static void on_change(evutil_socket_t fd, short what, void *data)
 {
 	struct loop *loop = data;
 
@@ -157,8 +159,8 @@ static void on_hangup(evutil_socket_t fd, short what, void *data)
 
 static void loop_free(struct loop *loop)
 {
-	struct event *const events[] = {loop->term,  loop->interrupt, loop->hangup,
-					loop->check, loop->links,     loop->settled};
+	struct event *const events[] = {loop->term,  loop->interrupt, loop->hangup, loop->check,
+					loop->links, loop->nftables,  loop->settled};
 
 	for (size_t i = 0; i < array_len(events); i++) {
 		if (events[i])
@@ -166,15 +168,28 @@ static void loop_free(struct loop *loop)
 	}
 	if (loop->base)
 		event_base_free(loop->base);
-	cleanup_close(&loop->watch);
+	cleanup_close(&loop->watch_links);
+	cleanup_close(&loop->watch_nftables);
 	node_agent_free(&loop->agent);
+}
+
+static int watch_kernel(struct loop *loop, struct err *err)
+{
+	struct net *net = loop->agent.net;
+
+	loop->watch_links = net_watch(net, NET_WATCH_LINKS, err);
+	if (loop->watch_links < 0)
+		return loop->watch_links;
+	loop->watch_nftables = net_watch(net, NET_WATCH_NFTABLES, err);
+	return loop->watch_nftables < 0 ? loop->watch_nftables : 0;
 }
 
 static int loop_prepare(struct loop *loop, struct err *err)
 {
-	loop->watch = net_watch(loop->agent.net, err);
-	if (loop->watch < 0)
-		return loop->watch;
+	int r = watch_kernel(loop, err);
+
+	if (r < 0)
+		return r;
 	loop->base = event_base_new();
 	if (!loop->base)
 		return err_errno(err, -ENOMEM, "event loop");
@@ -182,11 +197,14 @@ static int loop_prepare(struct loop *loop, struct err *err)
 	loop->interrupt = evsignal_new(loop->base, SIGINT, on_stop, loop);
 	loop->hangup = evsignal_new(loop->base, SIGHUP, on_hangup, loop);
 	loop->check = event_new(loop->base, -1, EV_PERSIST, on_check, loop);
-	loop->links = event_new(loop->base, loop->watch, EV_READ | EV_PERSIST, on_links, loop);
+	loop->links =
+		event_new(loop->base, loop->watch_links, EV_READ | EV_PERSIST, on_change, loop);
+	loop->nftables =
+		event_new(loop->base, loop->watch_nftables, EV_READ | EV_PERSIST, on_change, loop);
 	loop->settled = evtimer_new(loop->base, on_check, loop);
 	if (event_add(loop->term, NULL) < 0 || event_add(loop->interrupt, NULL) < 0 ||
 	    event_add(loop->hangup, NULL) < 0 || event_add(loop->check, &check_interval) < 0 ||
-	    event_add(loop->links, NULL) < 0)
+	    event_add(loop->links, NULL) < 0 || event_add(loop->nftables, NULL) < 0)
 		return err_errno(err, -ENOMEM, "event loop");
 	return 0;
 }
@@ -226,7 +244,8 @@ static enum exit_status run(const struct daemon_options *options, struct node_co
 {
 	__attribute__((cleanup(loop_free))) struct loop loop = {
 		.config_file = options->config,
-		.watch = -1,
+		.watch_links = -1,
+		.watch_nftables = -1,
 	};
 	struct err err;
 

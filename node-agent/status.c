@@ -33,10 +33,15 @@ static bool network_up(struct node_agent *agent, const struct node_network *netw
 static bool ready(char *why, size_t size, void *data)
 {
 	struct node_agent *agent = data;
+	struct err err;
 
 	for (size_t i = 0; i < agent->config.networks.n; i++) {
 		if (!network_up(agent, &node_config_networks(&agent->config)[i], why, size))
 			return false;
+	}
+	if (node_check_isolation(agent, &err) < 0) {
+		snprintf(why, size, "clients are not isolated: %.90s", err.text);
+		return false;
 	}
 	snprintf(why, size, "%zu networks up", agent->config.networks.n);
 	return true;

@@ -302,7 +302,8 @@ int attach_absent(int netns_fd, const char *name, struct err *err)
 
 	if (r < 0)
 		return r;
-	return attach_link_index(sk, name, NULL) ? err_set(err, -EEXIST, "%s exists already", name) : 0;
+	return attach_link_index(sk, name, NULL) ? err_set(err, -EEXIST, "%s exists already", name)
+						 : 0;
 }
 
 int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err)

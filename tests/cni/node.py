@@ -8,6 +8,9 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = pathlib.Path(os.environ.get("BYWAY_BUILD", ROOT / "build"))
 VIP = "192.168.50.240"
+# Of the node agent's table that isolates clients, what the plugin fills; its rules are tested in tests/node.
+ISOLATION_SETS = ("add table bridge byway; add set bridge byway macs { type ifname . ether_addr; };"
+                  "add set bridge byway addresses { type ifname . ipv4_addr; }")
 SPLIT = ["0.0.0.0/5", "8.0.0.0/7", "11.0.0.0/8", "12.0.0.0/6", "16.0.0.0/4", "32.0.0.0/3",
          "64.0.0.0/2", "128.0.0.0/1"]
 
@@ -68,6 +71,7 @@ class Node:
         for bridge in ("br-vpn", "br-sync"):
             self.agent("ip", "link", "add", bridge, "mtu", "1400", "type", "bridge")
             self.agent("ip", "link", "set", bridge, "up")
+        self.agent("nft", ISOLATION_SETS)
         self.ensure("vpn", "client", "192.168.50.1-192.168.50.100", "router",
                     "192.168.50.241-192.168.50.242")
         self.ensure("sync", "sync", "192.168.51.1-192.168.51.99")
@@ -98,9 +102,19 @@ class Node:
         return [tuple(line.split(" ")) for line in out.splitlines()]
 
     def ports(self):
-        """Bridge ports by alias."""
-        return {link.get("ifalias"): link for link in self.agent.links().values()
-                if link["ifname"].startswith("p")}
+        """Bridge ports by the part of their alias that says whose they are."""
+        return {" ".join(link.get("ifalias", "").split(" ")[:2]): link
+                for link in self.agent.links().values() if link["ifname"].startswith("p")}
+
+    def isolated(self):
+        """The ports that are entered for isolation: {name: [MAC, address]}."""
+        ports = {}
+        for name in ("macs", "addresses"):
+            listed = json.loads(self.agent("nft", "-j", "list", "set", "bridge", "byway", name).stdout)
+            for element in listed["nftables"][1]["set"].get("elem", []):
+                port, value = element["concat"]
+                ports.setdefault(port, []).append(value)
+        return ports
 
     def conf(self, role="client", **changes):
         conf = {"cniVersion": "1.0.0", "name": "vpn", "type": "byway", "role": role,

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from node import BUILD, SPLIT, VIP, run
+from node import BUILD, ISOLATION_SETS, SPLIT, VIP, run
 
 
 def split_routes(pod):
@@ -46,13 +46,50 @@ def test_port_is_named_up_and_on_its_bridge(node):
     assert node.held("vpn") == [("192.168.50.1", "client", "active", "c1", "net1", "")]
 
 
+def test_client_port_is_isolated_and_entered(node):
+    node.add(node.pod("a"), "c1")
+    port = node.ports()["byway c1/net1"]
+    assert port["ifalias"] == "byway c1/net1 02:bb:c0:a8:32:01 192.168.50.1"
+    assert port["group"] == "187"
+    flags = port["linkinfo"]["info_slave_data"]
+    assert flags["isolated"] is True
+    assert flags["learning"] is flags["flood"] is flags["mcast_flood"] is False
+    assert flags["bcast_flood"] is True
+    fdb = json.loads(node.agent("bridge", "-j", "fdb", "show", "dev", port["ifname"]).stdout)
+    assert [e["flags"] for e in fdb if e["mac"] == "02:bb:c0:a8:32:01"] == [["sticky"]]
+    assert node.isolated() == {port["ifname"]: ["02:bb:c0:a8:32:01", "192.168.50.1"]}
+    node.delete(None, "c1")
+    assert node.isolated() == {}
+
+
+@pytest.mark.parametrize("role,network", [("gateway", "vpn"), ("sync", "sync")])
+def test_other_ports_are_not(node, role, network):
+    node.add(node.pod("a"), "c1", node.conf(role, network=network))
+    port = node.ports()["byway c1/net1"]
+    assert port["ifalias"] == "byway c1/net1"
+    assert port["group"] == "default"
+    flags = port["linkinfo"]["info_slave_data"]
+    assert flags["isolated"] is False and flags["learning"] is flags["flood"] is True
+    assert node.isolated() == {}
+
+
+def test_client_is_refused_where_nothing_would_isolate_it(node):
+    pod = node.pod("a")
+    for loss in ("set bridge byway addresses", "table bridge byway"):
+        node.agent("nft", f"delete {loss}")
+        details = refused(node, 11, 1, pod)
+        assert "byway-node" in details and "table bridge byway" in details
+        node.agent("nft", ISOLATION_SETS)
+        assert_nothing_left(node, pod)
+
+
 def test_frames_pass_between_pods(node):
     a, b = node.pod("a"), node.pod("b")
-    node.add(a, "c1")
-    node.add(b, "c2")
-    serve = ("import socket; s = socket.create_server(('192.168.50.2', 4711)); print('up', flush=True);"
+    node.add(a, "c1", node.conf("sync"))
+    node.add(b, "c2", node.conf("sync"))
+    serve = ("import socket; s = socket.create_server(('192.168.51.2', 4711)); print('up', flush=True);"
              "s.accept()[0].sendall(b'hello')")
-    ask = ("import socket; s = socket.create_connection(('192.168.50.2', 4711), 5);"
+    ask = ("import socket; s = socket.create_connection(('192.168.51.2', 4711), 5);"
            "print(s.recv(9).decode(), end='')")
     with subprocess.Popen(["nsenter", f"--net={b.path}", sys.executable, "-c", serve],
                           stdout=subprocess.PIPE) as server:
@@ -154,6 +191,7 @@ def test_router_role(node):
 def assert_nothing_left(node, pod):
     assert "net1" not in pod.links()
     assert node.ports() == {}
+    assert node.isolated() == {}
     assert node.held("vpn") == []
     assert [r for r in pod.routes() if r[0] == "unreachable"] == []
     assert [r for r in pod.routes("-6") if r[1] == "2000::/3"] == []
@@ -270,7 +308,7 @@ def test_thirty_at_once(node):
     running = [node.start("DEL", pod, f"c{i}", node.conf()) for i, pod in enumerate(pods)]
     for process in running:
         assert process.communicate(timeout=30) == ("", "") and process.returncode == 0
-    assert node.held("vpn") == [] and node.ports() == {}
+    assert node.held("vpn") == [] and node.ports() == {} and node.isolated() == {}
 
 
 def test_killed_at_any_point_is_put_right_by_del(node):

@@ -82,5 +82,9 @@ def test_status(node):
     node.add(pod, "c1")
     status, error = node.cni("STATUS", None, "")
     assert (status, error["code"]) == (1, 50) and "1 of 1" in error["details"]
+    node.agent("nft", "delete table bridge byway")
+    status, error = node.cni("STATUS", None, "")
+    assert (status, error["code"]) == (1, 50) and "table bridge byway" in error["details"]
+    assert node.cni("STATUS", None, "", node.conf("gateway")) == (0, None)
     node.agent("ip", "link", "set", "br-vpn", "down")
     assert "br-vpn is down" in node.cni("STATUS", None, "")[1]["details"]
