@@ -150,7 +150,7 @@ static int ensure_ruleset(struct node_agent *agent, struct err *err)
 
 static void ensure_isolation(struct node_agent *agent, struct err *first)
 {
-	struct isolation_changes changes;
+	struct isolation_changes changes = {0};
 	struct err err;
 	int r = ensure_ruleset(agent, &err);
 

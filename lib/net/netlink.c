@@ -287,7 +287,7 @@ int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, str
 
 int net_talk(struct nl_sock *sk, struct nl_msg *msg, struct err *err)
 {
-	struct net_ack ack;
+	struct net_ack ack = {0};
 	int r = net_talk_batch(sk, &msg, 1, &ack, err);
 
 	return r < 0 ? r : net_ack_error(&ack, err);

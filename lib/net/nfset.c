@@ -127,12 +127,14 @@ static void see_element(const struct listing *l, struct nlattr *element)
 
 static int elements_answer(struct nlmsghdr *hdr, void *data, struct err *err)
 {
-	struct nlattr *tb[NFTA_SET_ELEM_LIST_MAX + 1], *element;
+	struct nlattr *tb[NFTA_SET_ELEM_LIST_MAX + 1], *list, *element;
 	int left, r = msg_parse(hdr, sizeof(struct nfgenmsg), tb, NFTA_SET_ELEM_LIST_MAX, err);
 
 	if (r < 0 || !tb[NFTA_SET_ELEM_LIST_ELEMENTS])
 		return r;
-	nla_for_each_nested(element, tb[NFTA_SET_ELEM_LIST_ELEMENTS], left)
+	list = tb[NFTA_SET_ELEM_LIST_ELEMENTS];
+	left = nla_len(list);
+	for (element = nla_data(list); nla_ok(element, left); element = nla_next(element, &left))
 		see_element(data, element);
 	return 0;
 }
