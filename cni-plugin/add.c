@@ -194,6 +194,8 @@ static enum cni_code create_link(struct add *a, struct err *err)
 		err_wrap(err, "the node agent (byway-node) is not ready");
 		return CNI_AGAIN;
 	}
+	if (r == -EMSGSIZE)
+		return CNI_BAD_CONFIG;
 	return r == -EEXIST ? CNI_ATTACHED : r < 0 ? CNI_IO : CNI_OK;
 }
 

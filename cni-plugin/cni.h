@@ -36,9 +36,11 @@ enum cni_code {
 	CNI_BAD_NETNS = 8,
 	CNI_AGAIN = 11,
 	CNI_NOT_AVAILABLE = 50,
+	CNI_LIMITED = 51,
 	CNI_NO_ADDRESS = 101,
 	CNI_ADDRESS_IN_USE = 102,
 	CNI_ATTACHED = 103,
+	CNI_CHANGED = 104,
 };
 
 struct cni_env;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cleanup.h"
 #include "mem.h"
 
 /* Takes over the reference to `value`. */
@@ -332,32 +333,39 @@ static const char *code_message(enum cni_code code)
 		return "try again later";
 	case CNI_NOT_AVAILABLE:
 		return "the plugin is not available";
+	case CNI_LIMITED:
+		return "the plugin is not available, and pods have limited connectivity";
 	case CNI_NO_ADDRESS:
 		return "no free address";
 	case CNI_ADDRESS_IN_USE:
 		return "address in use";
 	case CNI_ATTACHED:
 		return "attached already";
+	case CNI_CHANGED:
+		return "the attachment is not as it was made";
 	}
 	return "failed";
 }
 
-/* What a user typed may be quoted in `details` and need not be UTF-8, which JSON must be. */
+/* What a user typed may be quoted in `details`: it is to stay one line, and need not be UTF-8, which
+ * JSON must be. */
 static json_t *string_json(const char *s)
 {
-	json_t *json = json_string(s);
-	char *copy;
+	auto_free char *copy = xstrdup(s);
+	json_t *json;
 
+	for (char *p = copy; *p; p++) {
+		if ((unsigned char)*p < ' ')
+			*p = '?';
+	}
+	json = json_string(copy);
 	if (json)
 		return json;
-	copy = xstrdup(s);
 	for (char *p = copy; *p; p++) {
 		if (*p & 0x80)
 			*p = '?';
 	}
-	json = json_string(copy);
-	free(copy);
-	return json;
+	return json_string(copy);
 }
 
 char *result_error(enum cni_version version, enum cni_code code, const char *details)

@@ -198,6 +198,9 @@ int attach_create(struct attachment *a, struct err *err)
 		return err_set(err, -EEXIST, "%s exists already", a->port);
 	if (!a->mtu)
 		a->mtu = mtu;
+	if (a->mtu > mtu)
+		return err_set(err, -EMSGSIZE, "MTU %u is more than the %u of bridge %s", a->mtu,
+			       mtu, a->bridge);
 	pair = pair_message(a, bridge);
 	port = port_message(a);
 	r = net_talk_batch(sk, (struct nl_msg *[]){pair, port}, 2, acks, err);
@@ -304,20 +307,4 @@ int attach_absent(int netns_fd, const char *name, struct err *err)
 		return r;
 	return attach_link_index(sk, name, NULL) ? err_set(err, -EEXIST, "%s exists already", name)
 						 : 0;
-}
-
-int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err)
-{
-	auto_nl_sock struct nl_sock *sk = NULL;
-	struct ifreq req = {0};
-	int r = net_socket(NETLINK_ROUTE, netns_fd, &sk, err);
-
-	if (r < 0)
-		return r;
-	snprintf(req.ifr_name, sizeof(req.ifr_name), "%s", bridge);
-	if (ioctl(nl_socket_get_fd(sk), SIOCGIFFLAGS, &req) < 0)
-		return err_set(err, -ENODEV, "bridge %s is missing", bridge);
-	if (!(req.ifr_flags & IFF_UP))
-		return err_set(err, -ENETDOWN, "bridge %s is down", bridge);
-	return 0;
 }

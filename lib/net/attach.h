@@ -62,8 +62,8 @@ bool attach_owns(const struct attachment *a, const char *alias);
 /* Makes the pair with one request: the bridge's end is named, up and a port at once, the pod's has
  * its final name, MAC address and MTU and is down. Then the alias and a client's port flags, in the
  * same system call, a client's FDB entry, and its entry in the table that isolates it. -EEXIST where
- * either name is taken, -ENODEV where the bridge or that table is missing. On failure nothing is
- * left. */
+ * either name is taken, -ENODEV where the bridge or that table is missing, -EMSGSIZE where the MTU
+ * is more than the bridge's, whose VXLAN would drop what is larger. On failure nothing is left. */
 int attach_create(struct attachment *a, struct err *err);
 
 /* Drops the guard and the routes of the way out where another living interface of ours in the pod
@@ -85,8 +85,18 @@ int attach_delete(const struct attachment *a, struct err *err);
 /* 0 where the namespace has no interface of that name, else -EEXIST. */
 int attach_absent(int netns_fd, const char *name, struct err *err);
 
-/* 0 where a bridge of that name is there and up, else -ENODEV or -ENETDOWN. */
-int attach_bridge_ready(int netns_fd, const char *bridge, struct err *err);
+/* 1 where its port is there and carries our alias, else 0. The pair lives as long as the pod's
+ * namespace: without a port there is nobody behind it. */
+int attach_exists(const struct attachment *a, struct err *err);
+
+/* 0 where both ends are there as wanted: the port up and on its bridge, the pod's end its other end,
+ * up, with MAC, MTU (of both, zero: any), address and every route. The first thing that is not so
+ * is told: -ENODEV, -ENETDOWN, -ESTALE. What somebody added is no concern. */
+int attach_check(const struct attachment *want, struct err *err);
+
+/* 0 where the bridge is there and up and has the VXLAN device as a port that is up. -ENODEV: there
+ * is no bridge. -ENETDOWN: there is one, and its pods are cut off from those of other nodes. */
+int attach_network_ready(int netns_fd, const char *bridge, const char *vxlan, struct err *err);
 
 /* A key as sysctl(8) writes it with slashes: "net/ipv4/ip_forward". */
 struct attach_sysctl {

@@ -19,6 +19,14 @@ def run(*command, check=True, **kwargs):
     return subprocess.run(command, check=check, capture_output=True, text=True, **kwargs)
 
 
+def port_name(container, ifname):
+    """The bridge's end of an attachment (attach_name())."""
+    h = 14695981039346656037
+    for byte in f"byway {container}/{ifname}".encode():
+        h = (h ^ byte) * 1099511628211 % 2**64
+    return f"p{(h ^ h >> 48) % 2**48:012x}"
+
+
 class Namespace:
     """A named network namespace, kept as `ip netns` keeps them."""
 
@@ -68,9 +76,13 @@ class Node:
     def __init__(self, prefix, directory):
         self.prefix, self.leases, self.namespaces = prefix, pathlib.Path(directory), []
         self.agent = self.namespace("agent")
-        for bridge in ("br-vpn", "br-sync"):
+        for vni, network in ((1, "vpn"), (2, "sync")):
+            bridge, vxlan = f"br-{network}", f"vx-{network}"
             self.agent("ip", "link", "add", bridge, "mtu", "1400", "type", "bridge")
             self.agent("ip", "link", "set", bridge, "up")
+            self.agent("ip", "link", "add", vxlan, "mtu", "1400", "type", "vxlan", "id", str(vni),
+                       "dstport", "14789")
+            self.agent("ip", "link", "set", vxlan, "master", bridge, "up")
         self.agent("nft", ISOLATION_SETS)
         self.ensure("vpn", "client", "192.168.50.1-192.168.50.100", "router",
                     "192.168.50.241-192.168.50.242")
@@ -96,10 +108,25 @@ class Node:
     def ensure(self, network, *ranges):
         run(BUILD / "tests/lease_ensure", self.leases, network, *ranges)
 
+    def take(self, network, container, ifname, seconds):
+        """Reserves an address, that long ago, as an ADD does that was killed or is still busy."""
+        run(BUILD / "tests/lease_ensure", "--take", self.leases, network, container, ifname,
+            str(seconds))
+
     def held(self, network):
         """[(address, role, state, container id, interface, pod uid)]"""
         out = run(BUILD / "tests/lease_ensure", "--list", self.leases, network).stdout
         return [tuple(line.split(" ")) for line in out.splitlines()]
+
+    def state(self, *pods):
+        """All that a command which is refused, or only looks, must leave as it is."""
+        def of(namespace):
+            return {name: (link.get("ifalias"), link.get("master"), link["address"], link["mtu"],
+                           "UP" in link["flags"]) for name, link in namespace.links().items()}
+        tables = {path.name: self.held(path.name) for path in self.leases.iterdir()}
+        def routes(pod):  # the kernel makes those of IPv6 link-local addresses when it likes
+            return pod.routes() + [r for r in pod.routes("-6") if r[1][:2] not in ("fe", "ff", "mu")]
+        return [of(self.agent), *((of(pod), routes(pod)) for pod in pods), tables]
 
     def ports(self):
         """Bridge ports by the part of their alias that says whose they are."""
@@ -130,7 +157,8 @@ class Node:
         env = {"CNI_COMMAND": verb, "CNI_CONTAINERID": container, "CNI_IFNAME": ifname,
                "CNI_PATH": "/opt/cni/bin", "CNI_NETNS": pod.path if pod else ""}
         if uid:
-            env["CNI_ARGS"] = f"IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_UID={uid}"
+            env["CNI_ARGS"] = ("IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-0;"
+                               f"K8S_POD_UID={uid}")
         return {**env, **variables}
 
     def start(self, verb, pod, container, conf, stdout=subprocess.PIPE, **kwargs):

@@ -1,4 +1,4 @@
-"""Results in each version of the specification, VERSION, STATUS, and what is wrong in the environment."""
+"""Results in each version of the specification, VERSION, and what is wrong in the environment."""
 import json
 import subprocess
 
@@ -73,18 +73,3 @@ def test_bad_environment(changes, words):
     status, out, _ = plugin({**GOOD, **changes}, "{}")
     error = json.loads(out)
     assert (status, error["code"]) == (2, 4) and words in error["details"]
-
-
-def test_status(node):
-    assert node.cni("STATUS", None, "") == (0, None)
-    node.ensure("vpn", "client", "192.168.50.7")
-    pod = node.pod("a")
-    node.add(pod, "c1")
-    status, error = node.cni("STATUS", None, "")
-    assert (status, error["code"]) == (1, 50) and "1 of 1" in error["details"]
-    node.agent("nft", "delete table bridge byway")
-    status, error = node.cni("STATUS", None, "")
-    assert (status, error["code"]) == (1, 50) and "table bridge byway" in error["details"]
-    assert node.cni("STATUS", None, "", node.conf("gateway")) == (0, None)
-    node.agent("ip", "link", "set", "br-vpn", "down")
-    assert "br-vpn is down" in node.cni("STATUS", None, "")[1]["details"]
