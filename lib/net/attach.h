@@ -89,9 +89,10 @@ int attach_absent(int netns_fd, const char *name, struct err *err);
  * namespace: without a port there is nobody behind it. */
 int attach_exists(const struct attachment *a, struct err *err);
 
-/* 0 where both ends are there as wanted: the port up and on its bridge, the pod's end its other end,
- * up, with MAC, MTU (of both, zero: any), address and every route. The first thing that is not so
- * is told: -ENODEV, -ENETDOWN, -ESTALE. What somebody added is no concern. */
+/* 0 where both ends are there as wanted: the port up and on its bridge, a client's isolated and
+ * entered; the pod's end its other end, up, with MAC, MTU (of both, zero: any), address, every
+ * route, guard and seal. The first thing that is not so is told, with a negative errno. What
+ * somebody added is no concern. */
 int attach_check(const struct attachment *want, struct err *err);
 
 /* 0 where the bridge is there and up and has the VXLAN device as a port that is up. -ENODEV: there

@@ -4,11 +4,16 @@
 #include "attach.h"
 
 #include <errno.h>
+#include <linux/fib_rules.h>
+#include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "internal.h"
+#include "isolation.h"
+#include "seal.h"
 
 /* What the kernel takes for an IPv6 route without one (IP6_RT_PRIO_USER). */
 #define IPV6_METRIC 1024
@@ -31,8 +36,34 @@ struct link_view {
 	const struct net *net;
 	struct link_object link;
 	unsigned int index;
-	unsigned int peer; /* index of a veth's other end, in its own namespace */
+	unsigned int peer;  /* index of a veth's other end, in its own namespace */
+	unsigned int group; /* IFLA_GROUP */
+	bool alone; /* a port that sends to no isolated one, learns nothing, is not flooded */
 };
+
+/* What attach_create() sets for a client's port. */
+static bool is_alone(struct nlattr *info)
+{
+	struct nlattr *tb[IFLA_INFO_MAX + 1], *port[IFLA_BRPORT_MAX + 1];
+	static const struct {
+		int attr;
+		uint8_t value;
+	} wanted[] = {{IFLA_BRPORT_ISOLATED, 1},
+		      {IFLA_BRPORT_LEARNING, 0},
+		      {IFLA_BRPORT_UNICAST_FLOOD, 0},
+		      {IFLA_BRPORT_MCAST_FLOOD, 0}};
+
+	if (nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) < 0 || !tb[IFLA_INFO_SLAVE_DATA] ||
+	    nla_parse_nested(port, IFLA_BRPORT_MAX, tb[IFLA_INFO_SLAVE_DATA], NULL) < 0)
+		return false;
+	for (size_t i = 0; i < array_len(wanted); i++) {
+		const struct nlattr *attr = port[wanted[i].attr];
+
+		if (!attr || nla_get_u8(attr) != wanted[i].value)
+			return false;
+	}
+	return true;
+}
 
 static int link_answer(struct nlmsghdr *hdr, void *data, struct err *err)
 {
@@ -48,6 +79,8 @@ static int link_answer(struct nlmsghdr *hdr, void *data, struct err *err)
 	v->link = object.link;
 	v->index = (unsigned int)((const struct ifinfomsg *)nlmsg_data(hdr))->ifi_index;
 	v->peer = tb[IFLA_LINK] ? nla_get_u32(tb[IFLA_LINK]) : 0;
+	v->group = tb[IFLA_GROUP] ? nla_get_u32(tb[IFLA_GROUP]) : 0;
+	v->alone = tb[IFLA_LINKINFO] && is_alone(tb[IFLA_LINKINFO]);
 	return 0;
 }
 
@@ -79,7 +112,7 @@ static int check_port(const struct attachment *want, struct link_view *port, str
 			       want->bridge);
 	if (r < 0)
 		return r;
-	if (strcmp(port->link.alias, want->alias) != 0)
+	if (!attach_owns(want, port->link.alias))
 		return err_set(err, -ESTALE, "port %s is not ours: its alias is \"%.100s\"",
 			       want->port, port->link.alias);
 	if (strcmp(port->link.master, want->bridge) != 0)
@@ -88,6 +121,40 @@ static int check_port(const struct attachment *want, struct link_view *port, str
 	if (!port->link.up)
 		return err_set(err, -ENETDOWN, "port %s is down", want->port);
 	return 0;
+}
+
+/* The bridge does not learn where a client's MAC is: it has been told. */
+static int check_fdb(const struct attachment *want, const struct link_view *port, struct err *err)
+{
+	const struct ndmsg header = {
+		.ndm_family = AF_BRIDGE, .ndm_ifindex = (int)port->index, .ndm_flags = NTF_MASTER};
+	auto_nl_msg struct nl_msg *msg = msg_new(RTM_GETNEIGH, 0, &header, sizeof(header));
+	auto_nl_sock struct nl_sock *sk = NULL;
+	char mac[MAC_STRLEN];
+	int r = net_socket(NETLINK_ROUTE, want->bridge_netns, &sk, err);
+
+	if (r < 0)
+		return r;
+	msg_put(msg, NDA_LLADDR, want->mac.bytes, sizeof(want->mac.bytes));
+	if (net_query(sk, msg, NULL, NULL, err) < 0)
+		return err_wrap(err, "port %s: the bridge's entry for MAC %s", want->port,
+				mac_format(&want->mac, mac));
+	return 0;
+}
+
+static int check_isolation(const struct attachment *want, const struct link_view *port,
+			   struct err *err)
+{
+	struct isolation_entry entry = {.mac = want->mac, .addr = want->addr.addr};
+	int r;
+
+	if (!want->client)
+		return 0;
+	if (port->group != ISOLATION_GROUP || !port->alone)
+		return err_set(err, -ESTALE, "port %s is not isolated", want->port);
+	memcpy(entry.port, want->port, sizeof(entry.port));
+	r = isolation_check(want->bridge_netns, &entry, err);
+	return r < 0 ? r : check_fdb(want, port, err);
 }
 
 static int check_link(const struct attachment *want, const struct net *pod,
@@ -134,7 +201,7 @@ static void want_route(const struct attachment *a, const struct attach_route *wa
 {
 	struct route_object *route = &object_list_add(list, OBJECT_ROUTE)->route;
 
-	route->table = RT_TABLE_MAIN;
+	route->table = wanted->table ? wanted->table : RT_TABLE_MAIN;
 	route->dst = wanted->dst;
 	route->type = wanted->type;
 	route->via = wanted->via;
@@ -145,7 +212,18 @@ static void want_route(const struct attachment *a, const struct attach_route *wa
 		memcpy(route->dev, a->ifname, IFNAMSIZ);
 }
 
-/* Where the kernel has no IPv6, attach_configure() left its routes out. */
+/* The guard's rules: for all packets of a family. */
+static void want_rule(const struct attachment *a, sa_family_t family, struct object_list *list)
+{
+	struct rule_object *rule = &object_list_add(list, OBJECT_RULE)->rule;
+
+	rule->pref = a->guard.pref;
+	rule->table = a->guard.table;
+	if (family == AF_INET6)
+		rule->from.addr.family = AF_INET6;
+}
+
+/* Where the kernel has no IPv6, attach_configure() left all of it out. */
 static bool has_ipv6(void)
 {
 	auto_close int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -158,6 +236,10 @@ static void want_all(const struct attachment *a, struct object_list *list)
 	bool ipv6 = has_ipv6();
 
 	want_address(a, list);
+	if (a->guard.table)
+		want_rule(a, AF_INET, list);
+	if (a->guard.table && ipv6)
+		want_rule(a, AF_INET6, list);
 	for (size_t i = 0; i < a->n_routes; i++) {
 		if (ipv6 || a->routes[i].dst.addr.family != AF_INET6)
 			want_route(a, &a->routes[i], list);
@@ -235,6 +317,9 @@ static int check_objects(const struct attachment *want, const struct net *pod, s
 	r = see_all(&v, RTM_GETADDR, &(struct ifaddrmsg){0}, sizeof(struct ifaddrmsg), err);
 	if (r == 0)
 		r = see_all(&v, RTM_GETROUTE, &(struct rtmsg){0}, sizeof(struct rtmsg), err);
+	if (r == 0)
+		r = see_all(&v, RTM_GETRULE, &(struct fib_rule_hdr){0}, sizeof(struct fib_rule_hdr),
+			    err);
 	return r < 0 ? r : find_missing(&wanted, &v.seen, err);
 }
 
@@ -245,10 +330,14 @@ int attach_check(const struct attachment *want, struct err *err)
 	int r = check_port(want, &port, err);
 
 	if (r == 0)
+		r = check_isolation(want, &port, err);
+	if (r == 0)
 		r = view_open(want->pod_netns, &pod, err);
 	if (r == 0)
 		r = check_link(want, &pod, &port, err);
-	return r < 0 ? r : check_objects(want, &pod, err);
+	if (r == 0)
+		r = check_objects(want, &pod, err);
+	return r == 0 && want->guard.table ? seal_check(want->pod_netns, err) : r;
 }
 
 int attach_exists(const struct attachment *a, struct err *err)
@@ -261,7 +350,7 @@ int attach_exists(const struct attachment *a, struct err *err)
 		r = link_look(&view, a->port, &port, err);
 	if (r == -ENODEV)
 		return 0;
-	return r < 0 ? r : !strcmp(port.link.alias, a->alias);
+	return r < 0 ? r : attach_owns(a, port.link.alias);
 }
 
 int attach_network_ready(int netns_fd, const char *bridge, const char *vxlan, struct err *err)

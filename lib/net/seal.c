@@ -304,3 +304,44 @@ int seal_remove(int netns_fd, struct err *err)
 	}
 	return r == -ENOENT ? 0 : r;
 }
+
+/* --- looking --- */
+
+static int see_policy(struct nlmsghdr *hdr, void *data, struct err *err)
+{
+	struct nlattr *tb[NFTA_CHAIN_MAX + 1];
+	int r = msg_parse(hdr, sizeof(struct nfgenmsg), tb, NFTA_CHAIN_MAX, err);
+
+	if (r == 0 && tb[NFTA_CHAIN_POLICY])
+		*(bool *)data = ntohl(nla_get_u32(tb[NFTA_CHAIN_POLICY])) == NF_DROP;
+	return r;
+}
+
+static int check(struct nl_sock *sk, uint8_t family, struct err *err)
+{
+	const struct nfgenmsg header = {.nfgen_family = family};
+	auto_nl_msg struct nl_msg *msg =
+		msg_new(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETCHAIN, 0, &header, sizeof(header));
+	bool drops = false;
+	int r;
+
+	msg_put_string(msg, NFTA_CHAIN_TABLE, SEAL_TABLE);
+	msg_put_string(msg, NFTA_CHAIN_NAME, CHAIN);
+	r = net_query(sk, msg, see_policy, &drops, err);
+	if (r == 0 && !drops)
+		return err_set(err, -ENOENT, "chain " CHAIN " does not drop");
+	return r;
+}
+
+int seal_check(int netns_fd, struct err *err)
+{
+	auto_nl_sock struct nl_sock *sk = NULL;
+	int r = net_socket(NETLINK_NETFILTER, netns_fd, &sk, err);
+
+	if (r < 0)
+		return r;
+	r = -ENOENT;
+	for (size_t i = 0; r == -ENOENT && i < array_len(families); i++)
+		r = check(sk, families[i], err);
+	return r < 0 ? err_wrap(err, "nftables table " SEAL_TABLE) : 0;
+}

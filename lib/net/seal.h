@@ -16,3 +16,6 @@ int seal_make(int netns_fd, unsigned int group, const struct prefix *allowed, si
 
 /* 0 also where there is none. */
 int seal_remove(int netns_fd, struct err *err);
+
+/* 0 where there is one that drops what none of its rules lets pass, else -ENOENT. */
+int seal_check(int netns_fd, struct err *err);
