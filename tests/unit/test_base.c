@@ -5,6 +5,7 @@
 
 #include "cleanup.h"
 #include "err.h"
+#include "log.h"
 #include "strbuf.h"
 
 static void test_err_reads_from_outside_in(void **state)
@@ -42,9 +43,36 @@ static void test_strbuf(void **state)
 	assert_int_equal(b.len, 0);
 }
 
+static void assert_value(const char *s, size_t size, const char *wanted)
+{
+	char buf[64];
+
+	assert_true(size <= sizeof(buf));
+	memset(buf, 'x', sizeof(buf));
+	assert_ptr_equal(log_value(s, buf, size), buf);
+	assert_string_equal(buf, wanted);
+}
+
+static void test_log_value(void **state)
+{
+	assert_value("net1", 64, "net1");
+	assert_value("", 64, "\"\"");
+	assert_value("two words", 64, "\"two words\"");
+	assert_value("a=b", 64, "\"a=b\"");
+	assert_value("say \"no\" \\", 64, "\"say \\\"no\\\" \\\\\"");
+	assert_value("a\nlevel=info\x7f", 64, "\"a?level=info?\"");
+	assert_value("gr\xc3\xbc\xc3\x9f", 64, "\"gr\xc3\xbc\xc3\x9f\"");
+	/* Cut off, and closed all the same. */
+	assert_value("abcdef", 4, "abc");
+	assert_value("a b c d", 3, "\"\"");
+	assert_value("a b c d", 7, "\"a b\"");
+	assert_value("\"\"\"\"\"\"", 8, "\"\\\"\\\"\"");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_log_value),
 		cmocka_unit_test(test_err_reads_from_outside_in),
 		cmocka_unit_test(test_err_truncates),
 		cmocka_unit_test(test_strbuf),
