@@ -20,6 +20,11 @@ static const struct {
 	[VERB_STATUS] = {"STATUS", false, false}, [VERB_VERSION] = {"VERSION", false, false},
 };
 
+const char *env_verb_name(enum cni_verb verb)
+{
+	return verbs[verb].name;
+}
+
 static enum cni_code find_verb(const char *name, enum cni_verb *ret, struct err *err)
 {
 	for (size_t i = 0; i < array_len(verbs); i++) {

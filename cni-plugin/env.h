@@ -5,6 +5,9 @@
 
 enum cni_verb { VERB_ADD, VERB_DEL, VERB_CHECK, VERB_GC, VERB_STATUS, VERB_VERSION };
 
+/* As CNI_COMMAND spells it. */
+const char *env_verb_name(enum cni_verb verb);
+
 /* Pointers point into the environment. What is copied is of CNI_ARGS: "" where it is not there, or
  * longer than such a thing can be. */
 struct cni_env {

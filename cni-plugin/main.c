@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "cni_log.h"
 #include "env.h"
 #include "mem.h"
 #include "netconf.h"
@@ -91,9 +92,21 @@ static enum cni_code run_verb(const struct cni_env *env, const struct config_tex
 }
 
 /* `version` is that of the configuration as soon as it is known. */
+static enum cni_code run_parsed(const struct cni_env *env, const struct config_text *text,
+				enum cni_version *version, struct err *err)
+{
+	enum cni_code code = netconf_version(text, version, err);
+
+	/* An attachment must go away in whatever version it is asked for. */
+	if (code && !(code == CNI_BAD_VERSION && env->verb == VERB_DEL))
+		return code;
+	return run_verb(env, text, err);
+}
+
 static enum cni_code run(enum cni_version *version, struct err *err)
 {
 	auto_config_text struct config_text text = {0};
+	auto_cni_log struct cni_log log = cni_log_begin();
 	auto_free char *input = NULL;
 	struct cni_env env;
 	enum cni_code code = env_load(getenv, &env, err);
@@ -106,12 +119,12 @@ static enum cni_code run(enum cni_version *version, struct err *err)
 	code = read_input(&input, &len, err);
 	if (!code)
 		code = netconf_parse(input, len, &text, err);
-	if (!code)
-		code = netconf_version(&text, version, err);
-	/* An attachment must go away in whatever version it is asked for. */
-	if (code && !(code == CNI_BAD_VERSION && env.verb == VERB_DEL))
+	if (code)
 		return code;
-	return run_verb(&env, &text, err);
+	cni_log_open(&log, &env, &text);
+	code = run_parsed(&env, &text, version, err);
+	cni_log_end(&log, &env, code, err);
+	return code;
 }
 
 static int exit_status(enum cni_code code)
