@@ -18,10 +18,10 @@ int netns_open(const char *path, int *ret, struct err *err)
 	struct statfs fs;
 
 	if (fd < 0)
-		return err_errno(err, -errno, "%s", path);
+		return err_errno(err, -errno, "%.150s", path);
 	if (fstatfs(fd, &fs) < 0 || fs.f_type != NSFS_MAGIC ||
 	    ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
-		return err_set(err, -EINVAL, "%s: not a network namespace", path);
+		return err_set(err, -EINVAL, "%.150s: not a network namespace", path);
 	*ret = steal_fd(&fd);
 	return 0;
 }
