@@ -360,14 +360,10 @@ int attach_adapt(struct attachment *a, struct err *err)
 
 static int seal(struct attachment *a, struct err *err)
 {
-	int r;
-
 	if (!a->guard.table)
 		return 0;
-	r = seal_make(a->pod_netns, ATTACH_POD_GROUP, a->guard.allowed, a->guard.n_allowed, err);
-	/* One that was there before stays, as the rule does. */
-	a->guard.sealed = r == 0 && a->guard.made[0];
-	return r;
+	return seal_make(a->pod_netns, ATTACH_POD_GROUP, a->guard.allowed, a->guard.n_allowed,
+			 &a->guard.sealed, err);
 }
 
 static int configure(struct nl_sock *sk, struct attachment *a, unsigned int index,

@@ -13,6 +13,10 @@
  * runs once a pod. A transaction is one datagram, and only its last request asks for an
  * acknowledgement.
  *
+ * Whoever closes an nftables socket waits until what was deleted through it is gone, which takes
+ * the grace period of RCU, some 10 ms (nft_rcv_nl_event). So a seal that is as wanted already is
+ * left alone: the table's comment has a hash over all that the rules are made of.
+ *
  * Source: net/netfilter/nf_tables_api.c, linux/netfilter/nf_tables.h.
  */
 #include "seal.h"
@@ -23,6 +27,7 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,11 +82,39 @@ static void put_be32(struct nl_msg *msg, int attr, uint32_t value)
 
 /* --- table and chain --- */
 
-static void append_table(struct transaction *t)
+/* A comment as nft(8) writes it: type, length, text (libnftnl, udata.h). */
+struct comment {
+	uint8_t type; /* NFTNL_UDATA_TABLE_COMMENT */
+	uint8_t len;
+	char text[24];
+};
+
+static struct comment comment_of(unsigned int group, const struct prefix *allowed, size_t n)
+{
+	struct comment c = {.len = sizeof(c.text)};
+	uint64_t h = 14695981039346656037ULL ^ group; /* FNV-1a */
+	char text[PREFIX_STRLEN];
+
+	for (size_t i = 0; i < n; i++) {
+		for (const char *p = prefix_format(&allowed[i], text); *p; p++)
+			h = (h ^ (uint8_t)*p) * 1099511628211ULL;
+		h = (h ^ ' ') * 1099511628211ULL;
+	}
+	snprintf(c.text, sizeof(c.text), "seal %016llx", (unsigned long long)h);
+	return c;
+}
+
+static void append_table(struct transaction *t, const struct comment *comment)
 {
 	struct nl_msg *msg = append_request(t, NFT_MSG_NEWTABLE, NLM_F_CREATE);
 
 	msg_put_string(msg, NFTA_TABLE_NAME, SEAL_TABLE);
+	msg_put(msg, NFTA_TABLE_USERDATA, comment, sizeof(*comment));
+}
+
+static void append_delete_table(struct transaction *t)
+{
+	msg_put_string(append_request(t, NFT_MSG_DELTABLE, 0), NFTA_TABLE_NAME, SEAL_TABLE);
 }
 
 static void append_chain(struct transaction *t)
@@ -97,15 +130,6 @@ static void append_chain(struct transaction *t)
 	put_be32(msg, NFTA_HOOK_HOOKNUM, NF_INET_POST_ROUTING);
 	put_be32(msg, NFTA_HOOK_PRIORITY, 0);
 	nla_nest_end(msg, hook);
-}
-
-/* Empties the chain. */
-static void append_flush(struct transaction *t)
-{
-	struct nl_msg *msg = append_request(t, NFT_MSG_DELRULE, 0);
-
-	msg_put_string(msg, NFTA_RULE_TABLE, SEAL_TABLE);
-	msg_put_string(msg, NFTA_RULE_CHAIN, CHAIN);
 }
 
 /* --- rules --- */
@@ -233,74 +257,140 @@ static void append_destination_rule(struct transaction *t, const struct prefix *
 
 /* --- transactions --- */
 
-static int transaction_send(struct transaction *t, int netns_fd, struct err *err)
+static int nftables_socket(int netns_fd, struct nl_sock **ret, struct err *err)
+{
+	int r = net_socket(NETLINK_NETFILTER, netns_fd, ret, err);
+
+	if (r == 0)
+		nl_socket_disable_auto_ack(*ret); /* not of begin and end, before Linux 6.10 */
+	return r;
+}
+
+static int transaction_send(struct transaction *t, struct nl_sock *sk, struct err *err)
 {
 	auto_free struct net_ack *acks = xcalloc(t->n, sizeof(*acks));
-	auto_nl_sock struct nl_sock *sk = NULL;
-	int r = net_socket(NETLINK_NETFILTER, netns_fd, &sk, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	nl_socket_disable_auto_ack(sk);
 	nlmsg_hdr(t->msgs[t->n - 2])->nlmsg_flags |= NLM_F_ACK; /* the last before the end */
 	r = net_talk_batch(sk, t->msgs, t->n, acks, err);
 	return r < 0 ? r : net_ack_error(&acks[t->n - 2], err);
 }
 
-static void append_begin(struct transaction *t, unsigned int group)
+/* What a seal is to be made of. */
+struct seal {
+	uint8_t family;
+	unsigned int group;
+	const struct prefix *allowed;
+	size_t n;
+	struct comment comment;
+	bool replace; /* there is another one */
+};
+
+/* A table that is deleted takes its chain and rules along; the new one begins empty. */
+static void append_begin(struct transaction *t, const struct seal *seal)
 {
-	append_table(t);
+	if (seal->replace)
+		append_delete_table(t);
+	append_table(t, &seal->comment);
 	append_chain(t);
-	append_flush(t);
 	append_meta_rule(t, NFT_META_OIF, LOOPBACK_INDEX);
-	append_meta_rule(t, NFT_META_OIFGROUP, group);
+	append_meta_rule(t, NFT_META_OIFGROUP, seal->group);
 }
 
 /* In as many transactions as it takes: the first one closes, the others open more. */
-static int make(int netns_fd, uint8_t family, unsigned int group, const struct prefix *allowed,
-		size_t n, struct err *err)
+static int make(struct nl_sock *sk, const struct seal *seal, struct err *err)
 {
 	size_t done = 0;
 	int r;
 
 	do {
-		auto_transaction struct transaction t = {.family = family};
+		auto_transaction struct transaction t = {.family = seal->family};
 
 		append_boundary(&t, NFNL_MSG_BATCH_BEGIN);
 		if (!done)
-			append_begin(&t, group);
-		while (done < n && t.n < NET_BATCH_MAX - 1)
-			append_destination_rule(&t, &allowed[done++]);
+			append_begin(&t, seal);
+		while (done < seal->n && t.n < NET_BATCH_MAX - 1)
+			append_destination_rule(&t, &seal->allowed[done++]);
 		append_boundary(&t, NFNL_MSG_BATCH_END);
-		r = transaction_send(&t, netns_fd, err);
-	} while (r == 0 && done < n);
+		r = transaction_send(&t, sk, err);
+	} while (r == 0 && done < seal->n);
 	return r;
+}
+
+static int table_answer(struct nlmsghdr *hdr, void *data, struct err *err)
+{
+	struct comment *comment = data;
+	struct nlattr *tb[NFTA_TABLE_MAX + 1];
+	int r = msg_parse(hdr, sizeof(struct nfgenmsg), tb, NFTA_TABLE_MAX, err);
+
+	if (r == 0 && tb[NFTA_TABLE_USERDATA] &&
+	    nla_len(tb[NFTA_TABLE_USERDATA]) == sizeof(*comment))
+		memcpy(comment, nla_data(tb[NFTA_TABLE_USERDATA]), sizeof(*comment));
+	return r;
+}
+
+/* -ENOENT where there is no seal. */
+static int look(struct nl_sock *sk, uint8_t family, struct comment *ret, struct err *err)
+{
+	const struct nfgenmsg header = {.nfgen_family = family};
+	auto_nl_msg struct nl_msg *msg = msg_new(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE,
+						 NLM_F_ACK, &header, sizeof(header));
+
+	msg_put_string(msg, NFTA_TABLE_NAME, SEAL_TABLE);
+	return net_query(sk, msg, table_answer, ret, err);
+}
+
+static int ensure(struct nl_sock *sk, struct seal *seal, bool *made, struct err *err)
+{
+	struct comment is = {0};
+	int r = look(sk, seal->family, &is, err);
+
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*made = r == -ENOENT;
+	seal->replace = !*made;
+	if (r == 0 && !memcmp(&is, &seal->comment, sizeof(is)))
+		return 0;
+	return make(sk, seal, err);
 }
 
 static const uint8_t families[] = {NFPROTO_INET, NFPROTO_IPV4};
 
-int seal_make(int netns_fd, unsigned int group, const struct prefix *allowed, size_t n,
+int seal_make(int netns_fd, unsigned int group, const struct prefix *allowed, size_t n, bool *made,
 	      struct err *err)
 {
-	int r = -EOPNOTSUPP;
+	struct seal seal = {.group = group,
+			    .allowed = allowed,
+			    .n = n,
+			    .comment = comment_of(group, allowed, n)};
+	auto_nl_sock struct nl_sock *sk = NULL;
+	int r = nftables_socket(netns_fd, &sk, err);
 
-	for (size_t i = 0; r == -EOPNOTSUPP && i < array_len(families); i++)
-		r = make(netns_fd, families[i], group, allowed, n, err);
+	if (r < 0)
+		return r;
+	r = -EOPNOTSUPP;
+	for (size_t i = 0; r == -EOPNOTSUPP && i < array_len(families); i++) {
+		seal.family = families[i];
+		r = ensure(sk, &seal, made, err);
+	}
 	return r < 0 ? err_wrap(err, "nftables table " SEAL_TABLE) : 0;
 }
 
 int seal_remove(int netns_fd, struct err *err)
 {
-	int r = -ENOENT;
+	auto_nl_sock struct nl_sock *sk = NULL;
+	int r = nftables_socket(netns_fd, &sk, err);
 
+	if (r < 0)
+		return r;
+	r = -ENOENT;
 	for (size_t i = 0; r < 0 && i < array_len(families); i++) {
 		auto_transaction struct transaction t = {.family = families[i]};
 
 		append_boundary(&t, NFNL_MSG_BATCH_BEGIN);
-		msg_put_string(append_request(&t, NFT_MSG_DELTABLE, 0), NFTA_TABLE_NAME,
-			       SEAL_TABLE);
+		append_delete_table(&t);
 		append_boundary(&t, NFNL_MSG_BATCH_END);
-		r = transaction_send(&t, netns_fd, err);
+		r = transaction_send(&t, sk, err);
 	}
 	return r == -ENOENT ? 0 : r;
 }

@@ -233,7 +233,9 @@ def test_seal_as_nftables_shows_it(node, world):
     node.add(world.pod, "c1", node.conf(intranet=["10.0.0.0/8", "192.0.2.128/25", "fd00::/8",
                                                   "2001:db8:1::/48"]))
     listing = world.pod("nft", "list", "table", "inet", "byway").stdout
-    assert [line.strip() for line in listing.splitlines()] == [
+    lines = [line.strip() for line in listing.splitlines()]
+    assert lines.pop(1).startswith('comment "seal ')
+    assert lines == [
         "table inet byway {", "chain guard {",
         "type filter hook postrouting priority filter; policy drop;",
         'oif "lo" accept', "oifgroup 187 accept", "ip6 daddr ::/3 accept",
@@ -283,7 +285,13 @@ def test_guard_follows_a_new_configuration(node, world):
     fresh = node.pod("fresh")
     node.add(fresh, "c3")
     assert guard(world.pod) == guard(fresh)
+    assert world.pod("nft", "list", "ruleset").stdout == fresh("nft", "list", "ruleset").stdout
     assert len(world.pod.ip("rule", "show", "pref", "100")) == 1
+    # What is as wanted is not made again.
+    handles = world.pod("nft", "-a", "list", "ruleset").stdout
+    node.delete(world.pod, "c2")
+    node.add(world.pod, "c4")
+    assert world.pod("nft", "-a", "list", "ruleset").stdout == handles
 
 
 def test_second_network_keeps_the_way_out_by_the_first(node, world):
