@@ -160,9 +160,9 @@ static void ensure_isolation(struct node_agent *agent, struct err *first)
 		note_failure(&err, first);
 		return;
 	}
-	if (changes.entered || changes.left) {
-		log_info("clients' ports entered and taken out", "entered=%zu left=%zu",
-			 changes.entered, changes.left);
+	if (changes.entered || changes.removed) {
+		log_info("the entries of clients' ports follow the ports",
+			 "entered=%zu removed=%zu", changes.entered, changes.removed);
 		agent->steps++;
 	}
 }

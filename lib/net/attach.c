@@ -234,19 +234,6 @@ static int alias_answer(struct nlmsghdr *hdr, void *data, struct err *err)
 	return 0;
 }
 
-/* What is entered for a port outlives it no longer than it must; where the port goes with its pod,
- * unasked, the node agent takes it out. */
-static int port_delete(const struct attachment *a, struct nl_sock *sk, unsigned int port,
-		       const char *alias, struct err *err)
-{
-	struct isolation_entry entry = entry_of(a);
-	int r = pair_delete(sk, port, err);
-
-	if (r == 0 && isolation_alias_parse(alias, &entry))
-		r = isolation_leave(a->bridge_netns, &entry, err);
-	return r;
-}
-
 int attach_delete(const struct attachment *a, struct err *err)
 {
 	const struct ifinfomsg header = {0};
@@ -264,7 +251,7 @@ int attach_delete(const struct attachment *a, struct err *err)
 	msg_put_string(msg, IFLA_IFNAME, a->port);
 	r = net_query(sk, msg, alias_answer, alias, err);
 	if (r == 0 && attach_owns(a, alias))
-		r = port_delete(a, sk, port, alias, err);
+		r = pair_delete(sk, port, err);
 	return r == -ENODEV ? 0 : r; /* the pod's namespace went away meanwhile */
 }
 
@@ -280,11 +267,6 @@ void attach_undo(struct attachment *a)
 	port = attach_link_index(sk, a->port, NULL);
 	if (port)
 		pair_delete(sk, port, &ignored);
-	if (a->client) {
-		const struct isolation_entry entry = entry_of(a);
-
-		isolation_leave(a->bridge_netns, &entry, &ignored);
-	}
 	a->created = false;
 }
 

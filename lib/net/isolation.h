@@ -2,7 +2,7 @@
 /* What keeps a client's bridge port to itself: the table `bridge byway` of the node agent's namespace
  * drops what comes from a port of the client group and is not from the MAC and IPv4 address that are
  * entered for it. The agent makes the table (node-agent/ruleset.c); the plugin enters a port in the
- * ADD that makes it and takes it out in DEL. A port without entry gets nothing through, so that an
+ * ADD that makes it, the agent takes it out when it is gone. A port without entry gets nothing through, so that an
  * entry that is lost, or never made because the plugin was killed, closes.
  *
  * The entries can be made again from the kernel alone, because the port's alias repeats them.
@@ -28,10 +28,9 @@ struct isolation_entry {
 	struct addr addr;
 };
 
-/* Enters a port, or takes it out, in the namespace `netns_fd` (-1: the caller's), in one transaction.
- * -ENOENT where the table is missing; taking out what is not there is success. */
+/* Enters a port in the namespace `netns_fd` (-1: the caller's), in one transaction. -ENOENT where the
+ * table is missing. */
 int isolation_enter(int netns_fd, const struct isolation_entry *entry, struct err *err);
-int isolation_leave(int netns_fd, const struct isolation_entry *entry, struct err *err);
 
 /* Is a port entered? Are there the sets to enter one? 0, or -ENOENT. */
 int isolation_check(int netns_fd, const struct isolation_entry *entry, struct err *err);
@@ -48,7 +47,7 @@ struct net;
 
 /* What a look at the entries changed. */
 struct isolation_changes {
-	size_t entered, left; /* elements of both sets */
+	size_t entered, removed; /* elements of both sets */
 };
 
 /* Brings the entries in line with the ports that there are, for the node agent: those without are
