@@ -13,11 +13,16 @@
  * To a client goes, from whoever is none: IPv4 and ARP replies for its own MAC and address, and an ARP
  * request for its address. Gratuitous ARP for the VIP does not, for its MAC never changes.
  *
- * All conditions are positive: one that cannot be evaluated, since the frame is too short, does not
- * hold, and what is left over is dropped.
+ * What accepts rests on conditions that hold: one that cannot be evaluated, since the frame is too
+ * short, does not hold, and what is left over is dropped.
+ *
+ * No rule brings a set of its own. Those with intervals in a concatenation are empty for a moment after
+ * the transaction that made them (nf_tables_commit(): the new generation of rules begins before
+ * nft_pipapo_commit()), and a reload would lose packets.
  */
 #include "ruleset.h"
 
+#include "cleanup.h"
 #include "isolation.h"
 
 /* How long a client may answer. The kernel's does at once; those who ask, ask every second. */
@@ -25,73 +30,6 @@
 
 /* Those who asked at one time: the routers of this node's networks, for each client. */
 #define ASKED_MAX 65536
-
-static bool has_vip(const struct node_network *network)
-{
-	return network->vip.family != AF_UNSPEC;
-}
-
-static bool any_vip(const struct node_config *config)
-{
-	for (size_t i = 0; i < config->networks.n; i++) {
-		if (has_vip(&node_config_networks(config)[i]))
-			return true;
-	}
-	return false;
-}
-
-/* What stands behind a client's address in a concatenation. */
-enum behind { BEHIND_MAC, BEHIND_VIP, BEHIND_REQUEST };
-
-static void add_element(const struct node_network *network, enum behind behind, struct strbuf *b)
-{
-	const struct mac vip_mac = mac_from_addr(&network->vip);
-	char subnet[PREFIX_STRLEN], vip[ADDR_STRLEN], mac[MAC_STRLEN];
-
-	prefix_format(&network->subnet, subnet);
-	addr_format(&network->vip, vip);
-	mac_format(&vip_mac, mac);
-	switch (behind) {
-	case BEHIND_MAC:
-		strbuf_add(b, "%s . %s", subnet, mac);
-		return;
-	case BEHIND_VIP:
-		strbuf_add(b, "%s . %s", subnet, vip);
-		return;
-	case BEHIND_REQUEST:
-		strbuf_add(b, "%s . ff:ff:ff:ff:ff:ff . %s, %s . %s . %s", subnet, vip, subnet, mac,
-			   vip);
-		return;
-	}
-}
-
-/* An element or two of each network with a VIP, in braces. */
-static void add_elements(const struct node_config *config, enum behind behind, struct strbuf *b)
-{
-	const char *separator = "{ ";
-
-	for (size_t i = 0; i < config->networks.n; i++) {
-		const struct node_network *network = &node_config_networks(config)[i];
-
-		if (!has_vip(network))
-			continue;
-		strbuf_add(b, "%s", separator);
-		add_element(network, behind, b);
-		separator = ", ";
-	}
-	strbuf_add(b, " }");
-}
-
-/* The networks themselves, in braces. */
-static void add_subnets(const struct node_config *config, struct strbuf *b)
-{
-	char subnet[PREFIX_STRLEN];
-
-	for (size_t i = 0; i < config->networks.n; i++)
-		strbuf_add(b, "%s%s", i ? ", " : "{ ",
-			   prefix_format(&node_config_networks(config)[i].subnet, subnet));
-	strbuf_add(b, " }");
-}
 
 static void add_sets(struct strbuf *b)
 {
@@ -103,40 +41,89 @@ static void add_sets(struct strbuf *b)
 		   ASKED_MAX, ASKED_SECONDS);
 }
 
-static void add_from_client(const struct node_config *config, struct strbuf *b)
+/* What a rule needs of a network, as text. */
+struct words {
+	char subnet[PREFIX_STRLEN], vip[ADDR_STRLEN], mac[MAC_STRLEN];
+};
+
+typedef void network_fn(const struct words *w, struct strbuf *b);
+
+/* A rule or two for each network, or for each that has a VIP. */
+static void add_each(const struct node_config *config, bool with_vip, network_fn *fn,
+		     struct strbuf *b)
 {
-	strbuf_add(b, "\tchain from_client {\n");
-	if (any_vip(config)) {
-		strbuf_add(b, "\t\tether type ip iifname . ether saddr @macs"
-			      " iifname . ip saddr @addresses ip saddr . ether daddr ");
-		add_elements(config, BEHIND_MAC, b);
-		strbuf_add(b, " goto ip_from_client\n"
-			      "\t\tether type arp arp htype 1 arp ptype ip arp hlen 6 arp plen 4"
-			      " iifname . ether saddr @macs iifname . arp saddr ether @macs"
-			      " iifname . arp saddr ip @addresses goto arp_from_client\n");
+	for (size_t i = 0; i < config->networks.n; i++) {
+		const struct node_network *network = &node_config_networks(config)[i];
+		struct words w = {0};
+		struct mac mac;
+
+		prefix_format(&network->subnet, w.subnet);
+		if (network->vip.family != AF_UNSPEC) {
+			mac = mac_from_addr(&network->vip);
+			addr_format(&network->vip, w.vip);
+			mac_format(&mac, w.mac);
+		}
+		if (!with_vip || w.vip[0])
+			fn(&w, b);
 	}
-	strbuf_add(b, "\t\tdrop\n\t}\n");
 }
 
-static void add_ip_from_client(const struct node_config *config, struct strbuf *b)
+static void add_from_client(struct strbuf *b)
+{
+	strbuf_add(b, "\tchain from_client {\n"
+		      "\t\tether type ip iifname . ether saddr @macs"
+		      " iifname . ip saddr @addresses goto ip_from_client\n"
+		      "\t\tether type arp arp htype 1 arp ptype ip arp hlen 6 arp plen 4"
+		      " iifname . ether saddr @macs iifname . arp saddr ether @macs"
+		      " iifname . arp saddr ip @addresses goto arp_from_client\n"
+		      "\t\tdrop\n\t}\n");
+}
+
+static void add_gateway(const struct words *w, struct strbuf *b)
+{
+	strbuf_add(b, "\t\tip saddr %s ether daddr %s goto ip_to_vip\n", w->subnet, w->mac);
+}
+
+static void add_vip(const struct words *w, struct strbuf *b)
+{
+	strbuf_add(b, "\t\tip saddr %s ip daddr %s accept\n", w->subnet, w->vip);
+}
+
+static void add_inside(const struct words *w, struct strbuf *b)
+{
+	strbuf_add(b, "\t\tip daddr %s drop\n", w->subnet);
+}
+
+static void add_ip_chains(const struct node_config *config, struct strbuf *b)
 {
 	strbuf_add(b, "\tchain ip_from_client {\n"
-		      "\t\tudp dport { 67, 68 } drop\n"
-		      "\t\tip saddr . ip daddr ");
-	add_elements(config, BEHIND_VIP, b);
-	/* Nor to multicast or the broadcast address. */
-	strbuf_add(b, " accept\n\t\tip daddr != 224.0.0.0/3 ip daddr != ");
-	add_subnets(config, b);
-	strbuf_add(b, " accept\n\t\tdrop\n\t}\n");
+		      "\t\tudp dport 67-68 drop\n");
+	add_each(config, true, add_gateway, b);
+	strbuf_add(b, "\t\tdrop\n\t}\n"
+		      "\tchain ip_to_vip {\n");
+	add_each(config, true, add_vip, b);
+	add_each(config, false, add_inside, b);
+	/* Nor multicast, nor the broadcast address. */
+	strbuf_add(b, "\t\tip daddr != 224.0.0.0/3 accept\n"
+		      "\t\tdrop\n\t}\n");
 }
 
-static void add_arp_from_client(const struct node_config *config, struct strbuf *b)
+static void add_request(const struct words *w, struct strbuf *b)
 {
-	strbuf_add(b, "\tchain arp_from_client {\n"
-		      "\t\tarp operation request arp saddr ip . ether daddr . arp daddr ip ");
-	add_elements(config, BEHIND_REQUEST, b);
-	strbuf_add(b, " accept\n"
-		      "\t\tarp operation reply iifname . ether daddr @asked"
+	const char *const macs[] = {"ff:ff:ff:ff:ff:ff", w->mac};
+
+	for (size_t i = 0; i < array_len(macs); i++)
+		strbuf_add(b,
+			   "\t\tarp operation request arp saddr ip %s arp daddr ip %s"
+			   " ether daddr %s accept\n",
+			   w->subnet, w->vip, macs[i]);
+}
+
+static void add_arp_chain(const struct node_config *config, struct strbuf *b)
+{
+	strbuf_add(b, "\tchain arp_from_client {\n");
+	add_each(config, true, add_request, b);
+	strbuf_add(b, "\t\tarp operation reply iifname . ether daddr @asked"
 		      " iifname . arp daddr ether @asked accept\n"
 		      "\t\tdrop\n\t}\n");
 }
@@ -146,7 +133,7 @@ static void add_to_client(struct strbuf *b)
 	strbuf_add(b,
 		   "\tchain to_client {\n"
 		   "\t\tiifgroup %d drop\n"
-		   "\t\tudp dport { 67, 68 } drop\n"
+		   "\t\tudp dport 67-68 drop\n"
 		   "\t\tether type ip oifname . ether daddr @macs"
 		   " oifname . ip daddr @addresses accept\n"
 		   "\t\tether type arp arp operation request oifname . arp daddr ip @addresses"
@@ -176,11 +163,9 @@ void node_ruleset(const struct node_config *config, struct strbuf *ret)
 	/* The flush takes the rules alone. */
 	strbuf_add(ret, "}\nflush table bridge " ISOLATION_TABLE "\ntable bridge " ISOLATION_TABLE
 			" {\n");
-	add_from_client(config, ret);
-	if (any_vip(config)) {
-		add_ip_from_client(config, ret);
-		add_arp_from_client(config, ret);
-	}
+	add_from_client(ret);
+	add_ip_chains(config, ret);
+	add_arp_chain(config, ret);
 	add_to_client(ret);
 	add_hooks(ret);
 	strbuf_add(ret, "}\n");
