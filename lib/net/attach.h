@@ -1,7 +1,8 @@
 #pragma once
 /* A pod's interface on a bridge of ours: a veth pair from the pod's network namespace to the
  * namespace of the bridge, with its address, routes and sysctls. What the CNI plugin does, once a
- * pod, without looking at any other pod or listing any links.
+ * pod, without looking at any other pod or listing any links: a batch of requests for each end, one for
+ * the FDB and one for nftables.
  */
 
 #include "object.h"
