@@ -141,10 +141,10 @@ static void test_gateway_conf(void **state)
 	ha_keepalived_conf(&config, "/f", &keepalived);
 	text = strbuf_text(&keepalived);
 	assert_non_null(strstr(text, "vrrp_instance nl {\n"));
-	assert_non_null(strstr(text,
-			       "\tvirtual_router_id 249\n\tpriority 100\n"
-			       "\tadvert_int 1.25\n\tpreempt_delay 5\n"
-			       "\tvirtual_ipaddress {\n\t\t192.168.50.249/32 dev x-se no_track\n\t}\n}\n"));
+	assert_non_null(strstr(
+		text, "\tvirtual_router_id 249\n\tpriority 100\n"
+		      "\tadvert_int 1.25\n\tpreempt_delay 5\n"
+		      "\tvirtual_ipaddress {\n\t\t192.168.50.249/32 dev x-se no_track\n\t}\n}\n"));
 	assert_null(strstr(text, "nopreempt"));
 	assert_null(strstr(text, "track_interface"));
 	ha_conntrackd_conf(&config, "/d", &conntrackd);
