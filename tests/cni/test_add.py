@@ -21,6 +21,7 @@ def test_client_gets_address_routes_and_link(node):
     link = pod.links()["net1"]
     assert link["address"] == "02:bb:c0:a8:32:01"
     assert link["mtu"] == 1400
+    assert link["num_tx_queues"] == link["num_rx_queues"] == 1
     assert "UP" in link["flags"]
     assert pod.addresses("net1") == ["192.168.50.1/24"]
     via, unreachable = split_routes(pod)
@@ -43,6 +44,7 @@ def test_port_is_named_up_and_on_its_bridge(node):
     assert port["mtu"] == 1400
     assert "UP" in port["flags"]
     assert len(port["ifname"]) == 13
+    assert port["num_tx_queues"] == port["num_rx_queues"] == 1
     assert node.held("vpn") == [("192.168.50.1", "client", "active", "c1", "net1", "")]
 
 
