@@ -40,7 +40,7 @@ MAY_cni-plugin := lib/base lib/net cni-plugin
 MAY_bywayctl   := lib/base bywayctl
 
 LIB_ROOMS := lib/ha lib/obs lib/net lib/base
-LAB_TOOLS := $(patsubst tests/lab/%.c,$(B)/tests/%,$(wildcard tests/lab/*.c))
+LAB_TOOLS := $(patsubst %.c,$(B)/tests/%,$(notdir $(wildcard tests/lab/*.c tests/bench/*.c)))
 PROGRAMS  := $(B)/byway $(B)/byway-node $(B)/byway-router $(B)/byway-gateway $(B)/bywayctl
 
 objects = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
@@ -89,10 +89,15 @@ $(B)/byway: $(B)/obj/cni-plugin/main.o $(call archive,cni-plugin) $(call archive
 	@echo "link $@"
 	$(Q)$(CC) -static $(LDFLAGS) -Wl,--no-warnings -Wl,--gc-sections -o $@ $^ $(STATIC_LIBS)
 
-# What the lab runs inside pods and on its internet: static, they are executed in any root.
-$(LAB_TOOLS): $(B)/tests/%: tests/lab/%.c
+# What the lab runs inside pods and on its internet, and the bench's stopwatch: static, they are executed
+# in any root and cost little to start.
+LAB_TOOL = $(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -o $@ $<
+$(B)/tests/%: tests/lab/%.c
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror -static -o $@ $<
+	$(Q)$(LAB_TOOL)
+$(B)/tests/%: tests/bench/%.c
+	@mkdir -p $(@D)
+	$(Q)$(LAB_TOOL)
 
 # Lease tables for the CNI plugin's tests, made without a node agent.
 $(B)/tests/lease_ensure: tests/cni/lease_ensure.c $(call archive,lib/net) $(call archive,lib/base)
@@ -145,7 +150,7 @@ check: ## units, golden files, refused configurations, style: seconds
 
 # --- the lab --------------------------------------------------------------------------------------
 
-.PHONY: demo test test-main test-cni test-node deps
+.PHONY: bench demo test test-main test-cni test-node test-runtimes deps
 deps: ## install what building and the lab need (Debian packages only)
 	@hack/deps
 
@@ -154,10 +159,16 @@ demo: ## the main job and its failovers, narrated; figures in build/demo.json
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@hack/lab run python3 -m lab.demo
 
+bench: ## Byway beside its alternatives, measured; figures in build/bench.json
+	@hack/deps
+	@$(MAKE) --no-print-directory -j$$(nproc) all
+	@hack/bench
+
 test-main: ## the main job, in the lab, on a real kernel
 test-cni: ## the CNI plugin in namespaces
 test-node: ## two node agents on one machine
-test-main test-cni test-node: test-%:
+test-runtimes: ## the CNI plugin under podman and containerd
+test-main test-cni test-node test-runtimes: test-%:
 	@hack/deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@hack/test $*

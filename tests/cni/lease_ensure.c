@@ -1,7 +1,8 @@
 /* lease_ensure DIR NETWORK [ROLE RANGE]...: makes a lease table as the node agent does.
  * lease_ensure --list DIR NETWORK: prints who holds what.
  * lease_ensure --take DIR NETWORK CONTAINER IFNAME SECONDS: takes a client's address, that long
- * ago, and leaves it pending, as an ADD does that was killed or is still busy. */
+ * ago, and leaves it pending, as an ADD does that was killed or is still busy.
+ * lease_ensure --fill DIR NETWORK ROLE COUNT: leases for containers that do not exist. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +39,24 @@ static int take(char **argv, struct err *err)
 				  lease_now() - atol(argv[6]), &addr, err);
 }
 
+static int fill(char **argv, struct err *err)
+{
+	auto_lease_table struct lease_table *table = NULL;
+	int r = lease_open(argv[2], argv[3], &table, err);
+
+	for (long i = 0; r == 0 && i < atol(argv[5]); i++) {
+		struct addr addr = {0};
+		char container[32];
+
+		snprintf(container, sizeof(container), "held-%ld", i);
+		r = lease_take(table, argv[4], container, "net1", "", NULL, lease_now(), &addr,
+			       err);
+		if (r == 0)
+			r = lease_activate(table, container, "net1", err);
+	}
+	return r;
+}
+
 static int ensure(int argc, char **argv, struct err *err)
 {
 	struct lease_range ranges[16] = {0};
@@ -60,6 +79,8 @@ int main(int argc, char **argv)
 		r = list(argv[2], argv[3], &err);
 	else if (argc == 7 && !strcmp(argv[1], "--take"))
 		r = take(argv, &err);
+	else if (argc == 6 && !strcmp(argv[1], "--fill"))
+		r = fill(argv, &err);
 	else if (argc >= 3)
 		r = ensure(argc, argv, &err);
 	if (r < 0)
