@@ -277,6 +277,11 @@ void attach_undo(struct attachment *a)
 	port = attach_link_index(sk, a->port, NULL);
 	if (port)
 		pair_delete(sk, port, &ignored);
+	if (a->client) {
+		const struct isolation_entry entry = entry_of(a);
+
+		isolation_leave(a->bridge_netns, &entry, &ignored);
+	}
 	a->created = false;
 }
 

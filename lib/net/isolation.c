@@ -5,7 +5,7 @@
  * entry without port is stale. The other way round an ADD between the two looks would seem to have
  * left an entry behind.
  *
- * The plugin takes nothing out. Whoever closes a netfilter socket after an element was deleted waits,
+ * DEL takes nothing out, only an ADD that failed what it entered itself. Whoever closes a netfilter socket after an element was deleted waits,
  * with the namespace's nftables locked, for the end of an RCU grace period (nft_rcv_nl_event()): 10 ms
  * and more for each DEL, one after the other. The agent hears of each port that goes and takes out
  * the entries of many at once; until then they are of no use to anybody, since a port's name belongs
@@ -48,6 +48,16 @@ int isolation_enter(int netns_fd, const struct isolation_entry *entry, struct er
 
 	fill_keys(entry, keys);
 	return nfset_change(netns_fd, NFSET_ADD, ISOLATION_TABLE, keys, array_len(keys), err);
+}
+
+int isolation_leave(int netns_fd, const struct isolation_entry *entry, struct err *err)
+{
+	struct nfset_key keys[KEYS_PER_ENTRY];
+	int r;
+
+	fill_keys(entry, keys);
+	r = nfset_change(netns_fd, NFSET_DELETE, ISOLATION_TABLE, keys, array_len(keys), err);
+	return r == -ENOENT ? 0 : r;
 }
 
 int isolation_check(int netns_fd, const struct isolation_entry *entry, struct err *err)

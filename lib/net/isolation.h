@@ -2,8 +2,8 @@
 /* What keeps a client's bridge port to itself: the table `bridge byway` of the node agent's namespace
  * drops what comes from a port of the client group and is not from the MAC and IPv4 address that are
  * entered for it. The agent makes the table (node-agent/ruleset.c); the plugin enters a port in the
- * ADD that makes it, the agent takes it out when it is gone. A port without entry gets nothing through, so that an
- * entry that is lost, or never made because the plugin was killed, closes.
+ * ADD that makes it, the agent takes it out when it is gone. A port without entry gets nothing through,
+ * so that an entry that is lost, or never made because the plugin was killed, closes.
  *
  * The entries can be made again from the kernel alone, because the port's alias repeats them.
  */
@@ -31,6 +31,9 @@ struct isolation_entry {
 /* Enters a port in the namespace `netns_fd` (-1: the caller's), in one transaction. -ENOENT where the
  * table is missing. */
 int isolation_enter(int netns_fd, const struct isolation_entry *entry, struct err *err);
+
+/* Takes it out again, which waits for the kernel (isolation.c); 0 also where it is not there. */
+int isolation_leave(int netns_fd, const struct isolation_entry *entry, struct err *err);
 
 /* Is a port entered? Are there the sets to enter one? 0, or -ENOENT. */
 int isolation_check(int netns_fd, const struct isolation_entry *entry, struct err *err);
