@@ -301,13 +301,6 @@ static const struct config_object object = {fields, array_len(fields), .lenient 
 
 /* --- what must hold between them --- */
 
-static int blame(const struct config_text *text, const char *key, struct err *err, const char *why)
-{
-	struct config_value steps[2];
-
-	return config_error(config_find(text, steps, &key, 1), err, "%s", why);
-}
-
 static bool is_label(const char *s)
 {
 	size_t n = strlen(s);
@@ -321,9 +314,9 @@ static int check_network(const struct config_text *text, struct netconf *c, stru
 	if (c->network)
 		return 0;
 	if (!is_label(c->name))
-		return blame(text, "name", err,
-			     "cannot name the network (up to 12 of a-z, 0-9 and '-'): "
-			     "set \"network\"");
+		return config_error_at(text, config_path("name"), err,
+				       "cannot name the network (up to 12 of a-z, 0-9 and '-'): "
+				       "set \"network\"");
 	c->network = xstrdup(c->name);
 	return 0;
 }
@@ -339,8 +332,8 @@ bool netconf_is_host(const struct netconf *c, const struct addr *a)
 static int check_ipam(const struct config_text *text, const struct netconf *c, struct err *err)
 {
 	if (c->ipam_type && c->role == ROLE_GATEWAY)
-		return blame(text, "ipam", err,
-			     "role gateway has no address of its own: leave ipam out");
+		return config_error_at(text, config_path("ipam"), err,
+				       "role gateway has no address of its own: leave ipam out");
 	return 0;
 }
 
@@ -349,14 +342,16 @@ static int check_addresses(const struct config_text *text, const struct netconf 
 	bool subnet = c->subnet.addr.family != AF_UNSPEC, vip = c->vip.family != AF_UNSPEC;
 
 	if (!subnet && c->role != ROLE_GATEWAY)
-		return blame(text, "subnet", err, "key \"subnet\" is missing");
+		return config_error_at(text, config_path("subnet"), err,
+				       "key \"subnet\" is missing");
 	if (subnet && (c->subnet.len < 8 || c->subnet.len > 30))
-		return blame(text, "subnet", err, "the prefix length is not within 8 to 30");
+		return config_error_at(text, config_path("subnet"), err,
+				       "the prefix length is not within 8 to 30");
 	if (!vip && c->role == ROLE_CLIENT)
-		return blame(text, "vip", err, "key \"vip\" is missing");
+		return config_error_at(text, config_path("vip"), err, "key \"vip\" is missing");
 	if (vip && subnet && !netconf_is_host(c, &c->vip))
-		return blame(text, "vip", err,
-			     "the VIP is not an address for a host in \"subnet\"");
+		return config_error_at(text, config_path("vip"), err,
+				       "the VIP is not an address for a host in \"subnet\"");
 	return 0;
 }
 
@@ -371,8 +366,8 @@ static int check_intranet(const struct config_text *text, const struct netconf *
 	for (size_t i = 0; c->role == ROLE_CLIENT && i < c->intranet.n; i++) {
 		if (intranet[i].len >= c->subnet.len &&
 		    prefix_contains(&c->subnet, &intranet[i].addr))
-			return blame(text, "intranet", err,
-				     "a prefix of the intranet is a part of \"subnet\"");
+			return config_error_at(text, config_path("intranet"), err,
+					       "a prefix of the intranet is a part of \"subnet\"");
 	}
 	for (size_t i = 0; i < array_len(closed); i++) {
 		auto_free struct prefix *rest = NULL;
@@ -381,9 +376,10 @@ static int check_intranet(const struct config_text *text, const struct netconf *
 		if (prefix_parse(closed[i], &within) < 0)
 			abort();
 		if (!prefix_complement(&within, intranet, c->intranet.n, &rest))
-			return blame(text, "intranet", err,
-				     "covers every address of a family: nothing is left for the "
-				     "tunnels");
+			return config_error_at(
+				text, config_path("intranet"), err,
+				"covers every address of a family: nothing is left for the "
+				"tunnels");
 	}
 	return 0;
 }
@@ -392,8 +388,8 @@ static int check_intranet(const struct config_text *text, const struct netconf *
 static int check_version(const struct config_text *text, const struct netconf *c, struct err *err)
 {
 	if (c->role == ROLE_GATEWAY && c->version <= CNI_0_2_0 && !c->prev_result)
-		return blame(
-			text, "cniVersion", err,
+		return config_error_at(
+			text, config_path("cniVersion"), err,
 			"role gateway has no address to report: cniVersion must be 0.3.0 or newer");
 	return 0;
 }

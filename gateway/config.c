@@ -1,8 +1,6 @@
 #include "gateway_config.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,63 +134,34 @@ void gateway_config_clear(struct gateway_config *c)
 
 /* --- what a table cannot say --- */
 
-#define PATH_MAX_STEPS 3
-
-struct path {
-	const char *steps[PATH_MAX_STEPS];
-	size_t n;
-};
-#define PATH(...) \
-	((struct path){{__VA_ARGS__}, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)})
-
-/* Refuses the value at `path`. */
-static int blame(const struct config_text *t, struct path path, struct err *err, const char *fmt,
-		 ...) __attribute__((format(printf, 4, 5)));
-
-static int blame(const struct config_text *t, struct path path, struct err *err, const char *fmt,
-		 ...)
-{
-	struct config_value steps[PATH_MAX_STEPS + 1];
-	char why[sizeof(err->text)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	return config_error(config_find(t, steps, path.steps, path.n), err, "%s", why);
-}
-
-/* The value `key` of exit `i`; `index` keeps the text of the step. */
-static struct path exit_path(size_t i, const char *key, char index[static 24])
-{
-	snprintf(index, 24, "[%zu]", i);
-	return PATH("exits", index, key);
-}
-
 static int check_network(const struct config_text *t, const struct gateway_config *c,
 			 struct err *err)
 {
 	const struct addr_range subnet = prefix_range(&c->subnet);
-	struct path clients = PATH("network", "clients"), vip = PATH("vip");
 	struct addr_range identities;
 	char text[PREFIX_STRLEN];
 
 	if (c->subnet.addr.family != AF_INET)
-		return blame(t, PATH("network", "subnet"), err, "must be an IPv4 prefix");
+		return config_error_at(t, config_path("network.subnet"), err,
+				       "must be an IPv4 prefix");
 	prefix_format(&c->subnet, text);
 	if (!addr_range_within(&c->clients, &subnet))
-		return blame(t, clients, err, "not within the subnet %s", text);
+		return config_error_at(t, config_path("network.clients"), err,
+				       "not within the subnet %s", text);
 	if (!addr_range_contains(&subnet, &c->vip))
-		return blame(t, vip, err, "not within the subnet %s", text);
+		return config_error_at(t, config_path("vip"), err, "not within the subnet %s",
+				       text);
 	if (addr_range_contains(&c->clients, &c->vip))
-		return blame(t, vip, err, "lies inside network.clients");
+		return config_error_at(t, config_path("vip"), err, "lies inside network.clients");
 	if (c->identities.addr.family == AF_UNSPEC)
 		return 0;
 	identities = prefix_range(&c->identities);
 	if (c->identities.addr.family != AF_INET)
-		return blame(t, PATH("network", "identities"), err, "must be an IPv4 prefix");
+		return config_error_at(t, config_path("network.identities"), err,
+				       "must be an IPv4 prefix");
 	if (addr_range_overlaps(&identities, &subnet))
-		return blame(t, PATH("network", "identities"), err, "overlaps the subnet %s", text);
+		return config_error_at(t, config_path("network.identities"), err,
+				       "overlaps the subnet %s", text);
 	return 0;
 }
 
@@ -207,29 +176,31 @@ static int check_exit_address(const struct config_text *t, const struct gateway_
 {
 	const struct addr_range subnet = prefix_range(&c->subnet);
 	const struct addr *address = &config_exit(c, i)->address;
-	char index[24], text[PREFIX_STRLEN];
-	struct path path = exit_path(i, "address", index);
+	const struct config_path path = config_path("exits[%zu].address", i);
+	char text[PREFIX_STRLEN];
 
 	if (!addr_range_contains(&subnet, address))
-		return blame(t, path, err, "not within the subnet %s",
-			     prefix_format(&c->subnet, text));
+		return config_error_at(t, path, err, "not within the subnet %s",
+				       prefix_format(&c->subnet, text));
 	if (addr_range_contains(&c->clients, address))
-		return blame(t, path, err, "lies inside network.clients");
+		return config_error_at(t, path, err, "lies inside network.clients");
 	if (addr_equal(address, &c->vip))
-		return blame(t, path, err, "is the VIP");
+		return config_error_at(t, path, err, "is the VIP");
 	if (addr_equal(address, &subnet.first) || addr_equal(address, &subnet.last) ||
 	    !last_byte(address))
-		return blame(t, path, err, "cannot be a host's address");
+		return config_error_at(t, path, err, "cannot be a host's address");
 	if (last_byte(address) == last_byte(&c->vip))
-		return blame(t, path, err,
-			     "ends in the same byte as the VIP, their elections would mix");
+		return config_error_at(
+			t, path, err,
+			"ends in the same byte as the VIP, their elections would mix");
 	for (size_t j = 0; j < i; j++) {
 		const struct exit_config *other = config_exit(c, j);
 
 		if (addr_equal(address, &other->address))
-			return blame(t, path, err, "exit \"%s\" has the same", other->name);
+			return config_error_at(t, path, err, "exit \"%s\" has the same",
+					       other->name);
 		if (last_byte(address) == last_byte(&other->address))
-			return blame(
+			return config_error_at(
 				t, path, err,
 				"ends in the same byte as exit \"%s\", their elections would mix",
 				other->name);
@@ -240,12 +211,11 @@ static int check_exit_address(const struct config_text *t, const struct gateway_
 static int check_exit_name(const struct config_text *t, const struct gateway_config *c, size_t i,
 			   struct err *err)
 {
-	char index[24];
-
 	for (size_t j = 0; j < i; j++) {
 		if (!strcmp(config_exit(c, i)->name, config_exit(c, j)->name))
-			return blame(t, exit_path(i, "name", index), err,
-				     "exit \"%s\" exists already", config_exit(c, i)->name);
+			return config_error_at(t, config_path("exits[%zu].name", i), err,
+					       "exit \"%s\" exists already",
+					       config_exit(c, i)->name);
 	}
 	return 0;
 }
@@ -253,7 +223,7 @@ static int check_exit_name(const struct config_text *t, const struct gateway_con
 static int check_exits(const struct config_text *t, const struct gateway_config *c, struct err *err)
 {
 	if (!c->exits.n)
-		return blame(t, PATH("exits"), err, "must not be empty");
+		return config_error_at(t, config_path("exits"), err, "must not be empty");
 	for (size_t i = 0; i < c->exits.n; i++) {
 		if (check_exit_name(t, c, i, err) < 0 || check_exit_address(t, c, i, err) < 0)
 			return err->code;
@@ -265,12 +235,14 @@ static int check_interfaces(const struct config_text *t, const struct gateway_co
 			    struct err *err)
 {
 	if (c->advert_ms % 10)
-		return blame(t, PATH("sync", "advert"), err, "must be a multiple of 10ms");
+		return config_error_at(t, config_path("sync.advert"), err,
+				       "must be a multiple of 10ms");
 	if (!strcmp(c->sync_interface, c->interface))
-		return blame(t, PATH("sync", "interface"), err, "is the network's interface");
+		return config_error_at(t, config_path("sync.interface"), err,
+				       "is the network's interface");
 	if (!strcmp(c->track, c->interface) || !strcmp(c->track, c->sync_interface))
-		return blame(
-			t, PATH("track"), err,
+		return config_error_at(
+			t, config_path("track"), err,
 			"must be the way to the providers, not the network's or the sync interface");
 	return 0;
 }
@@ -281,20 +253,19 @@ static int check_probe(const struct config_text *t, const struct gateway_config 
 	const struct addr *targets = c->probe.targets.items;
 
 	if (!c->probe.targets.n)
-		return blame(t, PATH("probe", "targets"), err, "must not be empty");
+		return config_error_at(t, config_path("probe.targets"), err, "must not be empty");
 	for (size_t i = 0; i < c->probe.targets.n; i++) {
-		char index[24];
+		const struct config_path path = config_path("probe.targets[%zu]", i);
 
-		snprintf(index, sizeof(index), "[%zu]", i);
 		if (targets[i].family != AF_INET)
-			return blame(t, PATH("probe", "targets", index), err,
-				     "must be an IPv4 address");
+			return config_error_at(t, path, err, "must be an IPv4 address");
 		if (addr_range_contains(&subnet, &targets[i]))
-			return blame(t, PATH("probe", "targets", index), err,
-				     "lies inside the network, not behind a tunnel");
+			return config_error_at(t, path, err,
+					       "lies inside the network, not behind a tunnel");
 	}
 	if (c->health_port == c->metrics_port)
-		return blame(t, PATH("health", "port"), err, "is the port of the metrics");
+		return config_error_at(t, config_path("health.port"), err,
+				       "is the port of the metrics");
 	return 0;
 }
 
@@ -304,29 +275,27 @@ static int check_endpoints(const struct config_text *t, const struct gateway_con
 			   struct err *err)
 {
 	const struct wgquick *wg = &config_exit(c, i)->wg;
-	char index[24];
 
 	for (size_t j = 0; j < wg->n_peers; j++) {
 		if (wg->peers[j].endpoint.host[0])
 			return 0;
 	}
-	return blame(t, exit_path(i, "config", index), err, "%s: no [Peer] has an Endpoint",
-		     config_exit(c, i)->file);
+	return config_error_at(t, config_path("exits[%zu].config", i), err,
+			       "%s: no [Peer] has an Endpoint", config_exit(c, i)->file);
 }
 
 static int check_keys_differ(const struct config_text *t, const struct gateway_config *c, size_t i,
 			     struct err *err)
 {
 	const struct exit_config *exit = config_exit(c, i);
-	char index[24];
 
 	for (size_t j = 0; j < i; j++) {
 		const struct exit_config *other = config_exit(c, j);
 
 		if (wg_key_equal(&exit->wg.private_key, &other->wg.private_key))
-			return blame(t, exit_path(i, "config", index), err,
-				     "exits \"%s\" and \"%s\" have the same private key",
-				     other->name, exit->name);
+			return config_error_at(t, config_path("exits[%zu].config", i), err,
+					       "exits \"%s\" and \"%s\" have the same private key",
+					       other->name, exit->name);
 	}
 	return 0;
 }
@@ -348,7 +317,6 @@ static int load_exit(const struct config_text *t, const char *file, const struct
 		     size_t i, struct err *err)
 {
 	struct exit_config *exit = (struct exit_config *)c->exits.items + i;
-	char index[24];
 	struct err why = {0};
 
 	resolve_path(file, &exit->file);
@@ -357,7 +325,7 @@ static int load_exit(const struct config_text *t, const char *file, const struct
 		 * asked. */
 		if (why.code == -EINVAL)
 			return err_set(err, -EINVAL, "%s", why.text);
-		return blame(t, exit_path(i, "config", index), err, "%s", why.text);
+		return config_error_at(t, config_path("exits[%zu].config", i), err, "%s", why.text);
 	}
 	if (check_endpoints(t, c, i, err) < 0)
 		return err->code;

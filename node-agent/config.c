@@ -3,8 +3,6 @@
 #include "node_config.h"
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,83 +109,35 @@ void node_config_free(struct node_config *config)
 
 /* --- what the keys mean together --- */
 
-#define STEPS_MAX 5
-
-/* An error blamed on the value at a path such as "networks", "[1]", "vni" (NULL-terminated). */
-struct blame {
-	char index[2][24];
-	const char *path[STEPS_MAX];
-	size_t n;
-};
-
-static int blame_error(const struct config_text *text, const struct blame *blame, struct err *err,
-		       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-
-static int blame_error(const struct config_text *text, const struct blame *blame, struct err *err,
-		       const char *fmt, ...)
-{
-	struct config_value steps[STEPS_MAX + 1];
-	char why[sizeof(err->text)];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
-	va_end(ap);
-	return config_error(config_find(text, steps, blame->path, blame->n), err, "%s", why);
-}
-
-/* LIST[i].KEY, or LIST[i] where `key` is NULL. */
-static void blame_item(struct blame *b, const char *list, size_t i, const char *key)
-{
-	*b = (struct blame){.path = {list, b->index[0], key}, .n = key ? 3 : 2};
-	snprintf(b->index[0], sizeof(b->index[0]), "[%zu]", i);
-}
-
-/* networks[i].leases[j].range */
-static void blame_lease(struct blame *b, size_t i, size_t j)
-{
-	*b = (struct blame){.path = {"networks", b->index[0], "leases", b->index[1], "range"},
-			    .n = 5};
-	snprintf(b->index[0], sizeof(b->index[0]), "[%zu]", i);
-	snprintf(b->index[1], sizeof(b->index[1]), "[%zu]", j);
-}
-
 static int check_path(const struct node_config *c, const char *key, const char *value,
 		      struct err *err)
 {
-	struct blame blame = {.path = {key}, .n = 1};
-
 	if (value[0] == '/')
 		return 0;
-	return blame_error(&c->text, &blame, err, "must be an absolute path");
+	return config_error_at(&c->text, config_path("%s", key), err, "must be an absolute path");
 }
 
 static int check_nodes(const struct node_config *c, struct err *err)
 {
 	const struct node_peer *peers = node_config_peers(c);
-	struct blame blame = {.path = {"node"}, .n = 1};
 
 	for (size_t i = 0; i < c->nodes.n; i++) {
 		for (size_t j = 0; j < i; j++) {
-			if (!strcmp(peers[i].name, peers[j].name)) {
-				blame_item(&blame, "nodes", i, "name");
-				return blame_error(&c->text, &blame, err, "\"%s\" is there twice",
-						   peers[i].name);
-			}
-			if (addr_equal(&peers[i].address, &peers[j].address)) {
-				blame_item(&blame, "nodes", i, "address");
-				return blame_error(&c->text, &blame, err,
-						   "the address of \"%s\" as well", peers[j].name);
-			}
+			if (!strcmp(peers[i].name, peers[j].name))
+				return config_error_at(&c->text, config_path("nodes[%zu].name", i),
+						       err, "\"%s\" is there twice", peers[i].name);
+			if (addr_equal(&peers[i].address, &peers[j].address))
+				return config_error_at(
+					&c->text, config_path("nodes[%zu].address", i), err,
+					"the address of \"%s\" as well", peers[j].name);
 		}
-		if (peers[i].address.family != peers[0].address.family) {
-			blame_item(&blame, "nodes", i, "address");
-			return blame_error(&c->text, &blame, err,
-					   "all nodes must have addresses of one family");
-		}
+		if (peers[i].address.family != peers[0].address.family)
+			return config_error_at(&c->text, config_path("nodes[%zu].address", i), err,
+					       "all nodes must have addresses of one family");
 	}
 	if (!node_config_self(c))
-		return blame_error(&c->text, &blame, err, "\"%s\" is not among the nodes", c->node);
+		return config_error_at(&c->text, config_path("node"), err,
+				       "\"%s\" is not among the nodes", c->node);
 	return 0;
 }
 
@@ -208,28 +158,27 @@ static int check_subnet(const struct node_config *c, size_t i, struct err *err)
 	const struct node_network *networks = node_config_networks(c), *n = &networks[i];
 	struct prefix network = prefix_network(&n->subnet);
 	struct addr_range range = prefix_range(&n->subnet);
+	const struct config_path path = config_path("networks[%zu].subnet", i);
 	char buf[PREFIX_STRLEN];
-	struct blame blame;
 
-	blame_item(&blame, "networks", i, "subnet");
 	if (n->subnet.addr.family != AF_INET)
-		return blame_error(&c->text, &blame, err, "must be an IPv4 prefix");
+		return config_error_at(&c->text, path, err, "must be an IPv4 prefix");
 	if (!prefix_equal(&network, &n->subnet))
-		return blame_error(&c->text, &blame, err, "has host bits, did you mean %s?",
-				   prefix_format(&network, buf));
+		return config_error_at(&c->text, path, err, "has host bits, did you mean %s?",
+				       prefix_format(&network, buf));
 	for (size_t j = 0; j < i; j++) {
 		struct addr_range other = prefix_range(&networks[j].subnet);
 
 		if (addr_range_overlaps(&range, &other))
-			return blame_error(&c->text, &blame, err,
-					   "overlaps the subnet of network \"%s\"",
-					   networks[j].name);
+			return config_error_at(&c->text, path, err,
+					       "overlaps the subnet of network \"%s\"",
+					       networks[j].name);
 	}
 	for (size_t j = 0; j < c->nodes.n; j++) {
 		if (addr_range_contains(&range, &node_config_peers(c)[j].address))
-			return blame_error(&c->text, &blame, err,
-					   "contains the underlay address of node \"%s\"",
-					   node_config_peers(c)[j].name);
+			return config_error_at(&c->text, path, err,
+					       "contains the underlay address of node \"%s\"",
+					       node_config_peers(c)[j].name);
 	}
 	return 0;
 }
@@ -240,20 +189,21 @@ static int check_leases(const struct node_config *c, size_t i, struct err *err)
 	const struct node_lease *leases = node_network_leases(n);
 	struct addr_range hosts = host_range(&n->subnet);
 	char buf[RANGE_STRLEN];
-	struct blame blame;
 
 	for (size_t j = 0; j < n->leases.n; j++) {
-		blame_lease(&blame, i, j);
+		const struct config_path path =
+			config_path("networks[%zu].leases[%zu].range", i, j);
+
 		if (!addr_range_within(&leases[j].range, &hosts))
-			return blame_error(&c->text, &blame, err,
-					   "is not within the subnet's hosts %s",
-					   addr_range_format(&hosts, buf));
+			return config_error_at(&c->text, path, err,
+					       "is not within the subnet's hosts %s",
+					       addr_range_format(&hosts, buf));
 		if (addr_range_contains(&leases[j].range, &n->vip))
-			return blame_error(&c->text, &blame, err, "contains the VIP");
+			return config_error_at(&c->text, path, err, "contains the VIP");
 		for (size_t k = 0; k < j; k++) {
 			if (addr_range_overlaps(&leases[j].range, &leases[k].range))
-				return blame_error(&c->text, &blame, err, "overlaps %s",
-						   addr_range_format(&leases[k].range, buf));
+				return config_error_at(&c->text, path, err, "overlaps %s",
+						       addr_range_format(&leases[k].range, buf));
 		}
 	}
 	return 0;
@@ -264,33 +214,28 @@ static int check_network(const struct node_config *c, size_t i, struct err *err)
 	const struct node_network *networks = node_config_networks(c), *n = &networks[i];
 	struct addr_range hosts = host_range(&n->subnet);
 	char buf[RANGE_STRLEN];
-	struct blame blame;
 	int r;
 
 	for (size_t j = 0; j < i; j++) {
-		if (!strcmp(n->name, networks[j].name)) {
-			blame_item(&blame, "networks", i, "name");
-			return blame_error(&c->text, &blame, err, "\"%s\" is there twice", n->name);
-		}
-		if (n->vni == networks[j].vni) {
-			blame_item(&blame, "networks", i, "vni");
-			return blame_error(&c->text, &blame, err, "is that of network \"%s\"",
-					   networks[j].name);
-		}
+		if (!strcmp(n->name, networks[j].name))
+			return config_error_at(&c->text, config_path("networks[%zu].name", i), err,
+					       "\"%s\" is there twice", n->name);
+		if (n->vni == networks[j].vni)
+			return config_error_at(&c->text, config_path("networks[%zu].vni", i), err,
+					       "is that of network \"%s\"", networks[j].name);
 	}
 	r = check_subnet(c, i, err);
 	if (r < 0)
 		return r;
-	blame_item(&blame, "networks", i, "vip");
 	if (n->vip.family != AF_UNSPEC && !addr_range_contains(&hosts, &n->vip))
-		return blame_error(&c->text, &blame, err, "is not within the subnet's hosts %s",
-				   addr_range_format(&hosts, buf));
+		return config_error_at(&c->text, config_path("networks[%zu].vip", i), err,
+				       "is not within the subnet's hosts %s",
+				       addr_range_format(&hosts, buf));
 	return check_leases(c, i, err);
 }
 
 static int check(const struct node_config *c, struct err *err)
 {
-	struct blame blame = {.path = {"networks"}, .n = 1};
 	int r = check_path(c, "netns", c->netns, err);
 
 	if (r == 0)
@@ -300,7 +245,8 @@ static int check(const struct node_config *c, struct err *err)
 	if (r == 0)
 		r = check_nodes(c, err);
 	if (r == 0 && !c->networks.n)
-		r = blame_error(&c->text, &blame, err, "must name at least one network");
+		r = config_error_at(&c->text, config_path("networks"), err,
+				    "must name at least one network");
 	for (size_t i = 0; r == 0 && i < c->networks.n; i++)
 		r = check_network(c, i, err);
 	return r;
@@ -358,21 +304,20 @@ int node_config_check_underlay(const struct node_config *config, unsigned int un
 			       struct err *err)
 {
 	unsigned int max = underlay_mtu - overhead(config);
-	struct blame blame;
 
 	for (size_t i = 0; i < config->networks.n; i++) {
 		const struct node_network *n = &node_config_networks(config)[i];
+		const struct config_path path = config_path("networks[%zu].mtu", i);
 
-		blame_item(&blame, "networks", i, n->mtu ? "mtu" : NULL);
 		if (max < mtu_bounds.min || max > underlay_mtu)
-			return blame_error(&config->text, &blame, err,
-					   "the underlay's MTU of %u bytes is too small",
-					   underlay_mtu);
+			return config_error_at(&config->text, path, err,
+					       "the underlay's MTU of %u bytes is too small",
+					       underlay_mtu);
 		if (n->mtu > max)
-			return blame_error(&config->text, &blame, err,
-					   "%u is more than the %u bytes that the underlay's MTU "
-					   "of %u leaves",
-					   n->mtu, max, underlay_mtu);
+			return config_error_at(
+				&config->text, path, err,
+				"%u is more than the %u bytes that the underlay's MTU of %u leaves",
+				n->mtu, max, underlay_mtu);
 	}
 	return 0;
 }

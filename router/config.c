@@ -80,11 +80,6 @@ static const struct config_object root_object = {fields, array_len(fields)};
 
 /* --- meaning --- */
 
-/* The value at a path, for config_error(): AT(text, "network", "clients"). */
-#define AT(text, ...)                                                                      \
-	config_find(text, (struct config_value[8]){0}, (const char *const[]){__VA_ARGS__}, \
-		    sizeof((const char *const[]){__VA_ARGS__}) / sizeof(const char *))
-
 static int check_network(const struct config_text *text, const struct router_config *config,
 			 struct err *err)
 {
@@ -94,35 +89,36 @@ static int check_network(const struct config_text *text, const struct router_con
 	struct prefix low = prefix_network(subnet);
 
 	if (subnet->addr.family != AF_INET)
-		return config_error(AT(text, "network", "subnet"), err, "must be IPv4");
+		return config_error_at(text, config_path("network.subnet"), err, "must be IPv4");
 	if (!prefix_equal(&low, subnet))
-		return config_error(AT(text, "network", "subnet"), err,
-				    "has bits behind its length");
+		return config_error_at(text, config_path("network.subnet"), err,
+				       "has bits behind its length");
 	if (!addr_range_within(&config->network.clients, &range))
-		return config_error(AT(text, "network", "clients"), err,
-				    "is not within network.subnet");
+		return config_error_at(text, config_path("network.clients"), err,
+				       "is not within network.subnet");
 	if (identities->addr.family == AF_UNSPEC)
 		return 0;
 	other = prefix_range(identities);
 	if (identities->addr.family != AF_INET || addr_range_overlaps(&other, &range))
-		return config_error(AT(text, "network", "identities"), err,
-				    "must be IPv4 and outside network.subnet");
+		return config_error_at(text, config_path("network.identities"), err,
+				       "must be IPv4 and outside network.subnet");
 	return 0;
 }
 
 static int check_vip(const struct config_text *text, const struct router_config *config,
 		     struct err *err)
 {
-	const struct config_value *v = AT(text, "vip");
+	const struct config_path path = config_path("vip");
 
 	if (!prefix_contains(&config->network.subnet, &config->vip))
-		return config_error(v, err, "is not within network.subnet");
+		return config_error_at(text, path, err, "is not within network.subnet");
 	if (addr_range_contains(&config->network.clients, &config->vip))
-		return config_error(v, err, "is inside network.clients");
+		return config_error_at(text, path, err, "is inside network.clients");
 	if (addr_range_contains(&config->exits, &config->vip))
-		return config_error(v, err, "is inside exits");
+		return config_error_at(text, path, err, "is inside exits");
 	if (!config->vip.bytes[3])
-		return config_error(v, err, "its last byte is the VRRP id and must not be 0");
+		return config_error_at(text, path, err,
+				       "its last byte is the VRRP id and must not be 0");
 	return 0;
 }
 
@@ -130,14 +126,14 @@ static int check_exits(const struct config_text *text, const struct router_confi
 		       struct err *err)
 {
 	struct addr_range subnet = prefix_range(&config->network.subnet);
-	const struct config_value *v = AT(text, "exits");
+	const struct config_path path = config_path("exits");
 
 	if (!addr_range_within(&config->exits, &subnet))
-		return config_error(v, err, "is not within network.subnet");
+		return config_error_at(text, path, err, "is not within network.subnet");
 	if (addr_range_overlaps(&config->exits, &config->network.clients))
-		return config_error(v, err, "overlaps network.clients");
+		return config_error_at(text, path, err, "overlaps network.clients");
 	if (addr_range_size(&config->exits) > EXITS_MAX)
-		return config_error(v, err, "has more than %d addresses", EXITS_MAX);
+		return config_error_at(text, path, err, "has more than %d addresses", EXITS_MAX);
 	return 0;
 }
 
@@ -147,18 +143,15 @@ static int check_intranet(const struct config_text *text, const struct router_co
 	const struct prefix *prefixes = config->intranet.items;
 
 	for (size_t i = 0; i < config->intranet.n; i++) {
-		char index[24];
+		const struct config_path path = config_path("intranet[%zu]", i);
 		struct prefix low = prefix_network(&prefixes[i]);
 
-		snprintf(index, sizeof(index), "[%zu]", i);
 		if (prefixes[i].addr.family != AF_INET)
-			return config_error(AT(text, "intranet", index), err, "must be IPv4");
+			return config_error_at(text, path, err, "must be IPv4");
 		if (!prefix_equal(&low, &prefixes[i]))
-			return config_error(AT(text, "intranet", index), err,
-					    "has bits behind its length");
+			return config_error_at(text, path, err, "has bits behind its length");
 		if (!prefixes[i].len)
-			return config_error(AT(text, "intranet", index), err,
-					    "leaves nothing for the exits");
+			return config_error_at(text, path, err, "leaves nothing for the exits");
 	}
 	return 0;
 }
@@ -175,21 +168,22 @@ static int check_rest(const struct config_text *text, const struct router_config
 		      struct err *err)
 {
 	if (!strcmp(config->sync.interface, config->network.interface))
-		return config_error(AT(text, "sync", "interface"), err,
-				    "must not be network.interface");
+		return config_error_at(text, config_path("sync.interface"), err,
+				       "must not be network.interface");
 	if (config->sync.advert_ms % 10)
-		return config_error(AT(text, "sync", "advert"), err, "must be a multiple of 10ms");
+		return config_error_at(text, config_path("sync.advert"), err,
+				       "must be a multiple of 10ms");
 	if (config->health.timeout_ms > config->health.interval_ms)
-		return config_error(AT(text, "health", "timeout"), err,
-				    "must not be longer than health.interval");
+		return config_error_at(text, config_path("health.timeout"), err,
+				       "must not be longer than health.interval");
 	if (!path_plain(config->socket))
-		return config_error(AT(text, "socket"), err,
-				    "must be an absolute path of up to %d plain characters",
-				    RUN_DIR_MAX);
+		return config_error_at(text, config_path("socket"), err,
+				       "must be an absolute path of up to %d plain characters",
+				       RUN_DIR_MAX);
 	if (!path_plain(config->run_dir))
-		return config_error(AT(text, "runDir"), err,
-				    "must be an absolute path of up to %d plain characters",
-				    RUN_DIR_MAX);
+		return config_error_at(text, config_path("runDir"), err,
+				       "must be an absolute path of up to %d plain characters",
+				       RUN_DIR_MAX);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdarg.h>
@@ -178,28 +179,57 @@ int config_error(const struct config_value *v, struct err *err, const char *fmt,
 		       path.len ? ": " : "", why);
 }
 
-const struct config_value *config_find(const struct config_text *t, struct config_value *steps,
-				       const char *const *path, size_t n)
+/* --- the value at a path --- */
+
+struct config_path config_path(const char *fmt, ...)
 {
-	const struct config_value *at = steps;
+	struct config_path path;
+	va_list ap;
+	int n;
 
-	steps[0] = config_root(t);
-	for (size_t i = 0; i < n; i++) {
-		struct config_value next = {.text = t, .parent = at};
+	va_start(ap, fmt);
+	n = vsnprintf(path.text, sizeof(path.text), fmt, ap);
+	va_end(ap);
+	assert(n >= 0 && (size_t)n < sizeof(path.text));
+	return path;
+}
 
-		if (path[i][0] == '[') {
-			next.index = strtoul(path[i] + 1, NULL, 10);
-			next.json = json_array_get(at->json, next.index);
-		} else {
-			next.key = path[i];
-			next.json = json_object_get(at->json, path[i]);
-		}
-		if (!next.json)
-			break;
-		steps[i + 1] = next;
-		at = &steps[i + 1];
+/* The value that `step` ("key", or "7]" for an index) names within `at`; its `json` is NULL where
+ * there is none. */
+static struct config_value child_at(const struct config_value *at, const char *step)
+{
+	struct config_value child = {.text = at->text, .parent = at};
+
+	if (strchr(step, ']')) {
+		child.index = strtoul(step, NULL, 10);
+		child.json = json_array_get(at->json, child.index);
+	} else {
+		child.key = step;
+		child.json = json_object_get(at->json, step);
 	}
-	return at;
+	return child;
+}
+
+int config_error_at(const struct config_text *t, struct config_path path, struct err *err,
+		    const char *fmt, ...)
+{
+	struct config_value steps[1 + CONFIG_PATH_STEPS] = {config_root(t)};
+	const struct config_value *at = steps;
+	char why[sizeof(err->text)];
+	char *rest = path.text, *step;
+	va_list ap;
+
+	for (size_t i = 1; (step = strsep(&rest, ".[")); i++) {
+		assert(i < array_len(steps));
+		steps[i] = child_at(at, step);
+		if (!steps[i].json)
+			break;
+		at = &steps[i];
+	}
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	return config_error(at, err, "%s", why);
 }
 
 /* --- decoders --- */

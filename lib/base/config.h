@@ -44,8 +44,7 @@ struct config_value {
 
 struct config_value config_root(const struct config_text *t);
 
-/* Fills `err` with "FILE:LINE: PATH: <fmt>" for this value and returns -EINVAL. Semantic checks use
- * it as well, with the value that is to blame. */
+/* Fills `err` with "FILE:LINE: PATH: <fmt>" for this value and returns -EINVAL. */
 int config_error(const struct config_value *v, struct err *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -123,8 +122,17 @@ int config_list(const struct config_value *v, void *out, const void *arg, struct
 /* Appends copies of `n` items to what a list was decoded to. */
 void config_array_append(struct config_array *a, const void *items, size_t n, size_t item_size);
 
-/* For semantic checks after decoding: the value at a path like {"networks", "[1]", "vni"}; where a
- * step does not exist, the last value that did. The returned chain points into `steps`, an array of
- * at least n + 1 values that the caller provides. */
-const struct config_value *config_find(const struct config_text *t, struct config_value *steps,
-				       const char *const *path, size_t n);
+/* For checks after decoding: where a value is, as messages show it. */
+#define CONFIG_PATH_STEPS 8
+struct config_path {
+	char text[96];
+};
+
+/* config_path("networks[%zu].vni", i): keys without '.', '[' and ']'. A path of more steps or
+ * characters is a programmer's error. */
+struct config_path config_path(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* config_error() for the value at `path`; where a step of it does not exist, for the last value that
+ * does. */
+int config_error_at(const struct config_text *t, struct config_path path, struct err *err,
+		    const char *fmt, ...) __attribute__((format(printf, 4, 5)));

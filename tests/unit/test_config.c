@@ -135,19 +135,41 @@ static void test_refused(void **state)
 	}
 }
 
-static void test_find(void **state)
+static void test_error_at(void **state)
 {
-	static const char *const path[] = {"items", "[1]", "name"};
+	static const char text[] =
+		"{\"items\":[{},\n{\n\"name\":\"x\",\n\"ports\":[[1,\n2]]}],\n\"on\":true}";
+	static const struct {
+		struct config_path path;
+		const char *message;
+	} cases[] = {
+		{{"on"}, "f:6: on: clash of 2"},
+		{{"items"}, "f:1: items: clash of 2"},
+		{{"items[1].name"}, "f:3: items[1].name: clash of 2"},
+		{{"items[1].ports[0][1]"}, "f:5: items[1].ports[0][1]: clash of 2"},
+		/* What does not exist, or is of another type than the path has it. */
+		{{""}, "f:1: clash of 2"},
+		{{"off"}, "f:1: clash of 2"},
+		{{"off[0].name"}, "f:1: clash of 2"},
+		{{"items[0].name"}, "f:1: items[0]: clash of 2"},
+		{{"items[2].name"}, "f:1: items: clash of 2"},
+		{{"items[18446744073709551616]"}, "f:1: items: clash of 2"},
+		{{"items[-1]"}, "f:1: items: clash of 2"},
+		{{"items.name"}, "f:1: items: clash of 2"},
+		{{"items[1].name.x"}, "f:3: items[1].name: clash of 2"},
+		{{"on[0]"}, "f:6: on: clash of 2"},
+	};
 	auto_config_text struct config_text t = {0};
-	struct config_value steps[4];
 	struct err err = {0};
 
-	assert_int_equal(config_text_parse("f", "{\"items\":[{},\n{\n\"name\":\"x\"}]}", &t, &err),
-			 0);
-	config_error(config_find(&t, steps, path, 3), &err, "clash");
+	assert_int_equal(config_text_parse("f", text, &t, &err), 0);
+	for (size_t i = 0; i < array_len(cases); i++) {
+		assert_int_equal(config_error_at(&t, cases[i].path, &err, "clash of %d", 2),
+				 -EINVAL);
+		assert_string_equal(err.text, cases[i].message);
+	}
+	config_error_at(&t, config_path("%s[%zu].name", "items", (size_t)1), &err, "clash");
 	assert_string_equal(err.text, "f:3: items[1].name: clash");
-	config_error(config_find(&t, steps, path, 1), &err, "clash");
-	assert_string_equal(err.text, "f:1: items: clash");
 }
 
 static void test_load(void **state)
@@ -166,7 +188,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_find),
+		cmocka_unit_test(test_error_at),
 		cmocka_unit_test(test_load),
 	};
 
