@@ -107,21 +107,28 @@ int addr_range_parse(const char *s, struct addr_range *ret)
 	return 0;
 }
 
+/* -1 where `c` is none. */
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
 int mac_parse(const char *s, struct mac *ret)
 {
-	static const char hex[] = "0123456789abcdef";
 	struct mac m;
-	size_t i;
 
 	if (strlen(s) != MAC_STRLEN - 1)
 		return -EINVAL;
-	for (i = 0; i < 6; i++) {
-		const char *hi = strchr(hex, s[3 * i] | 0x20);
-		const char *lo = strchr(hex, s[3 * i + 1] | 0x20);
+	for (size_t i = 0; i < 6; i++) {
+		int hi = hex_digit(s[3 * i]), lo = hex_digit(s[3 * i + 1]);
 
-		if (!hi || !lo || (i < 5 && s[3 * i + 2] != ':'))
+		if (hi < 0 || lo < 0 || (i < 5 && s[3 * i + 2] != ':'))
 			return -EINVAL;
-		m.bytes[i] = (uint8_t)((hi - hex) << 4 | (lo - hex));
+		m.bytes[i] = (uint8_t)(hi << 4 | lo);
 	}
 	*ret = m;
 	return 0;

@@ -1,5 +1,6 @@
 #include "test.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,16 @@ static void test_mac(void **state)
 	assert_int_equal(mac_parse("02:bb:c0:a8:32", &n), -EINVAL);
 	assert_int_equal(mac_parse("02:bb:c0:a8:32:fg", &n), -EINVAL);
 	assert_int_equal(mac_parse("02-bb-c0-a8-32-f0", &n), -EINVAL);
+	assert_int_equal(mac_parse("02:bb:c0:a8:32:f0 ", &n), -EINVAL);
+	/* Every character in a digit's place. */
+	for (int c = 1; c < 256; c++) {
+		char text[] = "02:bb:c0:a8:32:f0";
+
+		text[16] = (char)c;
+		assert_int_equal(mac_parse(text, &n), isxdigit(c) ? 0 : -EINVAL);
+		if (isxdigit(c))
+			assert_int_equal(n.bytes[5], 0xf0 | strtol(text + 16, NULL, 16));
+	}
 }
 
 /* The default plan's split, as the design gives it. */
