@@ -1,4 +1,5 @@
 """ADD that fails somewhere leaves everything as it was: the pod, the bridge, the leases, the delegate."""
+import errno
 import json
 import os
 import re
@@ -133,10 +134,14 @@ def test_bridge_missing(node, conf):
     refused(node, node.pod("a"), conf, 11)
 
 
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-", "<&0 >&- 2>&-", "| true", "1</dev/null"])
-def test_output_that_goes_nowhere(node, conf, redirection):
+@pytest.mark.parametrize("redirection, error", [
+    (">/dev/full", errno.ENOSPC), (">&-", errno.EBADF), ("<&0 >&- 2>&-", errno.EBADF),
+    ("| true", errno.EPIPE), ("1</dev/null", errno.EBADF)])
+def test_output_that_goes_nowhere(node, conf, redirection, error):
+    """Nothing that the plugin opens becomes standard output; the log, which is left, says why."""
     pod = node.pod("a")
-    conf = {**conf, "logFile": str(node.leases / "log")}  # must not become standard output either
+    log = node.leases / "log"
+    conf = {**conf, "logFile": str(log)}
     before = state(node, pod)
     # A reader that has gone before anything is written: the plugin waits for the end of its input.
     script = f'{{ sleep 0.1; cat; }} | ( "$0"; echo $? >&9 ) {redirection}'
@@ -146,6 +151,7 @@ def test_output_that_goes_nowhere(node, conf, redirection):
     os.close(write)
     with os.fdopen(read) as status:
         assert status.read() == "1\n"
+    assert f'error="standard output: {os.strerror(error)}"' in log.read_text()
     assert state(node, pod) == before
 
 
