@@ -107,21 +107,28 @@ static const char *skip_value(const char *p)
 	return p;
 }
 
-/* The member or element that `v` names within the container at `p`; `p` itself where none is. */
+/* Is the string from `p` to `end`, with its quotes, `key` without an escape? */
+static bool spells(const char *p, const char *end, const char *key)
+{
+	size_t n = strlen(key);
+
+	return (size_t)(end - p) == n + 2 && !memcmp(p + 1, key, n) && !strchr(key, '\\');
+}
+
+/* The member or element that `v` names within the container at `p`. NULL for a key that is spelt
+ * with escapes: no use to go on from there. */
 static const char *find_child(const char *p, const struct config_value *v)
 {
-	const char *container = p;
-
 	p = skip_blank(p + 1);
 	for (size_t i = 0; *p && *p != '}' && *p != ']'; i++) {
 		const char *start = p;
 
 		if (v->key) {
-			size_t n = strlen(v->key);
+			const char *end = skip_string(p);
 
-			if (!strncmp(p + 1, v->key, n) && p[n + 1] == '"')
+			if (spells(p, end, v->key))
 				return start;
-			p = skip_blank(skip_string(p)) + 1;
+			p = skip_blank(end) + 1;
 		} else if (i == v->index) {
 			return start;
 		}
@@ -129,26 +136,34 @@ static const char *find_child(const char *p, const struct config_value *v)
 		if (*p == ',')
 			p = skip_blank(p + 1);
 	}
-	return container;
+	return NULL;
 }
 
-static const char *locate(const struct config_value *v)
+/* Moves `at` to where `v` stands; false where that is not found: `at` is the nearest container. */
+static bool locate(const struct config_value *v, const char **at)
 {
-	const char *p;
+	const char *child;
 
-	if (!v->parent)
-		return skip_blank(v->text->text);
-	p = locate(v->parent);
+	if (!v->parent) {
+		*at = skip_blank(v->text->text);
+		return true;
+	}
+	if (!locate(v->parent, at))
+		return false;
 	if (v->parent->key)
-		p = skip_blank(skip_blank(skip_string(p)) + 1);
-	return *p == '{' || *p == '[' ? find_child(p, v) : p;
+		*at = skip_blank(skip_blank(skip_string(*at)) + 1);
+	child = find_child(*at, v);
+	if (child)
+		*at = child;
+	return child;
 }
 
 static unsigned int line_of(const struct config_value *v)
 {
-	const char *at = locate(v);
 	unsigned int line = 1;
+	const char *at;
 
+	locate(v, &at);
 	for (const char *p = v->text->text; p < at; p++)
 		line += *p == '\n';
 	return line;

@@ -27,5 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	root = config_root(&text);
 	config_object(&root, &list, &object, &err);
+	config_error_at(&text, config_path("objects[1].dst"), &err, "as a check would");
+	config_error_at(&text, config_path("other[0].a[0]"), &err, "as a check would");
 	return 0;
 }

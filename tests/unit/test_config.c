@@ -172,6 +172,32 @@ static void test_error_at(void **state)
 	assert_string_equal(err.text, "f:3: items[1].name: clash");
 }
 
+/* A key that is spelt with escapes is not looked for in the text: the line is its object's, and
+ * nothing else is taken for the key, or for brackets and quotes. */
+static void test_escaped_key(void **state)
+{
+	static const struct {
+		const char *text;
+		struct config_path path;
+		const char *message;
+	} cases[] = {
+		{"{\n\"\\u0069tems\":\n[1]}", {"items[0]"}, "f:1: items[0]: clash"},
+		{"{\"on\":\n{\"\\u0069tems\":\n[1]}}", {"on.items[0]"}, "f:2: on.items[0]: clash"},
+		{"{\n\"Y{\\\"z\":1,\"\\u0069tems\":[1]}", {"items[0]"}, "f:1: items[0]: clash"},
+		{"{\n\"a\\b\":\"{\",\n\"a\\\\b\":[1]}", {"a\\b[0]"}, "f:1: a\\b[0]: clash"},
+		{"{\n\"a\":\"\",\n\"a\\\":\\\"\":[1]}", {"a\":\"[0]"}, "f:1: a\":\"[0]: clash"},
+	};
+
+	for (size_t i = 0; i < array_len(cases); i++) {
+		auto_config_text struct config_text t = {0};
+		struct err err = {0};
+
+		assert_int_equal(config_text_parse("f", cases[i].text, &t, &err), 0);
+		config_error_at(&t, cases[i].path, &err, "clash");
+		assert_string_equal(err.text, cases[i].message);
+	}
+}
+
 static void test_load(void **state)
 {
 	auto_config_text struct config_text t = {0};
@@ -186,9 +212,8 @@ static void test_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_good),
-		cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_error_at),
+		cmocka_unit_test(test_good),	 cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_error_at), cmocka_unit_test(test_escaped_key),
 		cmocka_unit_test(test_load),
 	};
 
