@@ -156,6 +156,7 @@ def test_sync_role(node):
 
 FORWARDING = {"net/ipv4/ip_forward": "1", "net/netfilter/nf_conntrack_tcp_be_liberal": "1",
               "net/netfilter/nf_conntrack_tcp_timeout_time_wait": "10",
+              "net/netfilter/nf_conntrack_udp_timeout_stream": "600",
               **{f"net/ipv4/conf/{name}/{key}": value for name in ("all", "default", "net1")
                  for key, value in (("rp_filter", "0"), ("send_redirects", "0"),
                                     ("arp_ignore", "1"), ("arp_announce", "2"),
