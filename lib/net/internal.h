@@ -30,6 +30,9 @@ struct net {
 		int id;
 	} families[NET_GENL_FAMILIES]; /* resolved so far, by net_genl() */
 
+	struct prefix *services; /* net_own_services(), owned */
+	size_t n_services;
+
 	/* The libnftables context, made by nft.c when first used. A pointer to its destructor, so
 	 * that net_close() does not draw libnftables into programs that never use it (the static
 	 * plugin). */

@@ -46,12 +46,20 @@ void net_close(struct net *net)
 {
 	if (net->nft)
 		net->nft_free(net->nft);
+	free(net->services);
 	nl_sockp(&net->genl);
 	nl_sockp(&net->rtnl);
 	nl_sockp(&net->rtnl_underlay);
 	cleanup_close(&net->netns);
 	cleanup_close(&net->underlay);
 	free(net);
+}
+
+void net_own_services(struct net *net, const struct prefix *prefixes, size_t n)
+{
+	net->services = xreallocarray(net->services, n + 1, sizeof(*prefixes));
+	memcpy(net->services, prefixes, n * sizeof(*prefixes));
+	net->n_services = n;
 }
 
 /* Any socket answers these, in its own namespace, without a dump (net/core/dev_ioctl.c). */

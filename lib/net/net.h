@@ -32,10 +32,18 @@ int netns_ensure(const char *path, struct err *err);
 
 /* Appends to `ret` what the kernel has of the kinds and places that matter for `wanted`: each
  * wanted link and all links of ours, addresses and FDB entries on them, all routes and rules of our
- * protocol and those that share the identity of a wanted one, IPVS services and destinations with a
- * wanted mark. Dumps: for start-up and the periodic check, not for a hot path. */
+ * protocol and those that share the identity of a wanted one, IPVS services of ours and their
+ * destinations. Dumps: for start-up and the periodic check, not for a hot path. */
 int net_observe(struct net *net, const struct object_list *wanted, struct object_list *ret,
 		struct err *err);
+
+/* IPVS services at addresses in these prefixes (copied; they replace those of the last call) are
+ * ours from now on: net_observe() shows them and a plan deletes those that are not wanted. What an
+ * IPVS service carries beside its address can be changed by hand, so the address alone says whose it
+ * is. Wanted services must lie in them. Those of other protocols than TCP and UDP, by firewall mark
+ * or elsewhere are nobody's concern here. Without a call IPVS is not looked at. A daemon whose
+ * addresses change gives old and new ones until the old services are deleted. */
+void net_own_services(struct net *net, const struct prefix *prefixes, size_t n);
 
 /* Carries out a plan, all it can of it: a step that fails is reported through `failed` (may be
  * NULL) and the others are still tried, except those that depend on a link that could not be made

@@ -112,17 +112,25 @@ static const struct field fdb_fields[] = {
 	FIELD("dev", TYPE_TEXT, ID, fdb.dev),
 };
 
+static const char *const ipvs_protocol_names[] = {"tcp", "udp", NULL};
+
+#define PLACE_FIELDS(member_)                                                               \
+	FIELD_NAMED("protocol", ipvs_protocol_names, ID | BARE | ALWAYS, member_.protocol), \
+		FIELD("addr", TYPE_ADDR, ID | BARE, member_.addr),                          \
+		FIELD("port", TYPE_UINT, ID, member_.port)
+
 static const struct field service_fields[] = {
-	FIELD("fwmark", TYPE_UINT, ID, service.fwmark),
+	PLACE_FIELDS(service.at),
 	FIELD("scheduler", TYPE_TEXT, EXACT, service.scheduler),
 	FIELD("flags", TYPE_UINT, EXACT, service.flags),
 };
 
 static const struct field destination_fields[] = {
-	FIELD("fwmark", TYPE_UINT, ID, destination.fwmark),
-	FIELD("addr", TYPE_ADDR, ID, destination.addr),
+	PLACE_FIELDS(destination.at),
+	FIELD("to", TYPE_ADDR, ID, destination.addr),
+	FIELD("to-port", TYPE_UINT, ID, destination.port),
 	FIELD("weight", TYPE_UINT, EXACT | ALWAYS, destination.weight),
-	FIELD("gatewaying", TYPE_BOOL, EXACT, destination.gatewaying),
+	FIELD("forwarding", TYPE_UINT, EXACT, destination.forwarding),
 };
 
 static const struct kind kinds[] = {
@@ -363,7 +371,8 @@ static const struct {
 	[TYPE_ENUM] = {uint_none, uint_equal, uint_hash, enum_print, enum_decode},
 };
 static_assert(sizeof(enum link_kind) == sizeof(unsigned int) &&
-		      sizeof(enum route_type) == sizeof(unsigned int),
+		      sizeof(enum route_type) == sizeof(unsigned int) &&
+		      sizeof(enum ipvs_protocol) == sizeof(unsigned int),
 	      "an enumeration is read as an unsigned int");
 
 static const void *field_value(const struct field *field, const struct object *object)

@@ -7,8 +7,8 @@
  *
  * Ownership: an object that the kernel shows is ours when it carries our mark: link alias
  * "byway…", protocol OBJECT_PROTOCOL of routes, rules and (from Linux 5.18) addresses, permanent
- * FDB entries on a link of ours, an IPVS service of the mark we use. What is not ours is never
- * changed: where it stands in the way of a wanted object, the plan says `foreign`. So an address
+ * FDB entries on a link of ours, an IPVS service at an address of ours (net_own_services()) with its
+ * destinations. What is not ours is never changed: where it stands in the way of a wanted object, the plan says `foreign`. So an address
  * that keepalived put on a link of ours stays, and one that is wanted is satisfied by anybody's.
  */
 
@@ -92,17 +92,27 @@ struct fdb_object {
 	struct addr dst;    /* identity: underlay address of the peer */
 };
 
+enum ipvs_protocol { IPVS_TCP, IPVS_UDP };
+
+/* Where a service is reached; its identity. */
+struct ipvs_place {
+	enum ipvs_protocol protocol;
+	struct addr addr;
+	unsigned int port;
+};
+
 struct ipvs_service_object {
-	unsigned int fwmark; /* identity: a firewall-mark service */
-	char scheduler[16];  /* "mh" */
-	unsigned int flags;  /* IP_VS_SVC_F_SCHED_MH_PORT … of linux/ip_vs.h */
+	struct ipvs_place at; /* identity */
+	char scheduler[16];   /* "mh", "wlc", "rr": a module of the kernel each */
+	unsigned int flags;   /* IP_VS_SVC_F_… of linux/ip_vs.h */
 };
 
 struct ipvs_destination_object {
-	unsigned int fwmark; /* identity: its service */
-	struct addr addr;    /* identity */
-	unsigned int weight;
-	bool gatewaying; /* IP_VS_CONN_F_DROUTE; otherwise masquerading */
+	struct ipvs_place at;	 /* identity: its service */
+	struct addr addr;	 /* identity; of the service's family */
+	unsigned int port;	 /* identity */
+	unsigned int weight;	 /* 0: no new connections */
+	unsigned int forwarding; /* IP_VS_CONN_F_FWD_MASK: 0 is masquerading, and all we use */
 };
 
 struct object {

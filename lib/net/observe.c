@@ -141,7 +141,7 @@ int net_observe(struct net *net, const struct object_list *wanted, struct object
 	if (r == 0)
 		r = observe_fdbs(&o, first_link, end_links, err);
 	if (r == 0)
-		r = ipvs_observe(net, wanted, ret, err);
+		r = ipvs_observe(net, ret, err);
 	return r;
 }
 

@@ -94,9 +94,9 @@ static bool link_sinks(const struct planning *p, const char *name)
 	return w && a && w->link.kind != LINK_ANY && a->link.up && !w->link.up;
 }
 
-static bool service_falls(const struct planning *p, unsigned int fwmark)
+static bool service_falls(const struct planning *p, const struct ipvs_place *at)
 {
-	const struct object service = {.kind = OBJECT_IPVS_SERVICE, .service.fwmark = fwmark};
+	const struct object service = {.kind = OBJECT_IPVS_SERVICE, .service.at = *at};
 
 	return one_falls(p, &service);
 }
@@ -114,7 +114,7 @@ static bool falls(const struct planning *p, const struct object *o)
 	case OBJECT_FDB:
 		return link_falls(p, o->fdb.dev);
 	case OBJECT_IPVS_DESTINATION:
-		return service_falls(p, o->destination.fwmark);
+		return service_falls(p, &o->destination.at);
 	case OBJECT_RULE:
 	case OBJECT_IPVS_SERVICE:
 		break;

@@ -30,11 +30,13 @@ static void test_print(void **state)
 		 "rule pref 400 iif lo from 192.168.50.248/32 table 4000"},
 		{"{\"object\":\"fdb\",\"dev\":\"vx-vpn\",\"dst\":\"172.20.0.12\"}",
 		 "fdb 00:00:00:00:00:00 dst 172.20.0.12 dev vx-vpn"},
-		{"{\"object\":\"ipvs-service\",\"fwmark\":1,\"scheduler\":\"mh\",\"flags\":24}",
-		 "ipvs-service fwmark 1 scheduler mh flags 24"},
-		{"{\"object\":\"ipvs-destination\",\"fwmark\":1,\"addr\":\"192.168.50.248\","
-		 "\"gatewaying\":true}",
-		 "ipvs-destination fwmark 1 addr 192.168.50.248 weight 0 gatewaying"},
+		{"{\"object\":\"ipvs-service\",\"protocol\":\"udp\",\"addr\":\"192.168.50.240\","
+		 "\"port\":53,\"scheduler\":\"mh\",\"flags\":24}",
+		 "ipvs-service udp 192.168.50.240 port 53 scheduler mh flags 24"},
+		{"{\"object\":\"ipvs-destination\",\"protocol\":\"tcp\",\"addr\":\"192.168.52.248\","
+		 "\"port\":5000,\"to\":\"192.168.50.10\",\"to-port\":8000,\"forwarding\":3}",
+		 "ipvs-destination tcp 192.168.52.248 port 5000 to 192.168.50.10 to-port 8000 "
+		 "weight 0 forwarding 3"},
 	};
 
 	(void)state;
@@ -66,6 +68,10 @@ static void test_refused(void **state)
 		 "t:1: [0].kind: \"dummy\" is none of any, bridge, vxlan, macvlan, wireguard"},
 		{"[{\"object\":\"rule\",\"pref\":-1}]",
 		 "t:1: [0].pref: -1 is not within 0 to 4294967295"},
+		{"[{\"object\":\"ipvs-service\",\"addr\":\"1.1.1.1\",\"port\":1}]",
+		 "t:1: [0]: key \"protocol\" is missing"},
+		{"[{\"object\":\"ipvs-service\",\"protocol\":\"sctp\",\"addr\":\"1.1.1.1\",\"port\":1}]",
+		 "t:1: [0].protocol: \"sctp\" is none of tcp, udp"},
 		{"{}", "t:1: must be a list"},
 	};
 
@@ -82,6 +88,9 @@ static void test_refused(void **state)
 		assert_string_equal(err.text, cases[i].message);
 	}
 }
+
+#define AT "\"protocol\":\"tcp\",\"addr\":\"1.1.1.9\",\"port\":53"
+#define TO "\"to\":\"1.1.1.1\",\"to-port\":53"
 
 /* How an actual object relates to a wanted one. */
 static void test_relations(void **state)
@@ -117,9 +126,18 @@ static void test_relations(void **state)
 		 "\"rule\",\"pref\":1,\"table\":5,\"from\":\"0.0.0.0/0\"", true, true, true},
 		{"\"rule\",\"pref\":1,\"table\":5",
 		 "\"rule\",\"pref\":1,\"table\":5,\"from\":\"::/0\"", false, false, false},
-		{"\"ipvs-destination\",\"fwmark\":1,\"addr\":\"1.1.1.1\",\"weight\":1",
-		 "\"ipvs-destination\",\"fwmark\":1,\"addr\":\"1.1.1.1\",\"weight\":0", true, false,
-		 true},
+		{"\"ipvs-service\"," AT ",\"scheduler\":\"rr\"",
+		 "\"ipvs-service\"," AT ",\"scheduler\":\"wlc\"", true, false, true},
+		{"\"ipvs-service\"," AT,
+		 "\"ipvs-service\",\"protocol\":\"udp\",\"addr\":\"1.1.1.9\",\"port\":53", false,
+		 false, false},
+		{"\"ipvs-destination\"," AT "," TO ",\"weight\":1",
+		 "\"ipvs-destination\"," AT "," TO ",\"weight\":0", true, false, true},
+		{"\"ipvs-destination\"," AT "," TO ",\"forwarding\":3",
+		 "\"ipvs-destination\"," AT "," TO, true, false, true},
+		{"\"ipvs-destination\"," AT "," TO,
+		 "\"ipvs-destination\"," AT ",\"to\":\"1.1.1.1\",\"to-port\":54", false, false,
+		 false},
 	};
 
 	(void)state;

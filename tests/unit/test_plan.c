@@ -15,8 +15,9 @@
 #define ADDRESS "{\"object\":\"address\",\"dev\":\"x\",\"prefix\":\"10.0.0.1/24\""
 #define WG	"{\"object\":\"link\",\"name\":\"wg\",\"kind\":\"wireguard\""
 #define WGROUTE "{\"object\":\"route\",\"table\":8,\"dst\":\"0.0.0.0/0\",\"dev\":\"wg\"}"
-#define SERVICE "{\"object\":\"ipvs-service\",\"fwmark\":1,\"scheduler\":\"mh\"}"
-#define DEST	"{\"object\":\"ipvs-destination\",\"fwmark\":1,\"addr\":\"10.0.0.9\"}"
+#define AT	"\"protocol\":\"tcp\",\"addr\":\"10.0.0.1\",\"port\":53"
+#define SERVICE "{\"object\":\"ipvs-service\"," AT ",\"scheduler\":"
+#define DEST	"{\"object\":\"ipvs-destination\"," AT ",\"to\":\"10.0.0.9\",\"to-port\":53"
 
 static const struct {
 	const char *name, *wanted, *actual, *expected;
@@ -89,8 +90,12 @@ static const struct {
 	{"a link that comes up gets them", "[" WG ",\"up\":true}," WGROUTE "]", "[" WG "}]",
 	 "update link wg kind wireguard up\n"
 	 "create route table 8 dst 0.0.0.0/0 dev wg\n"},
-	{"a service takes its destinations along", "[]", "[" SERVICE "," DEST "]",
-	 "delete ipvs-service fwmark 1 scheduler mh\n"},
+	{"a service takes its destinations along", "[]", "[" SERVICE "\"mh\"}," DEST "}]",
+	 "delete ipvs-service tcp 10.0.0.1 port 53 scheduler mh\n"},
+	{"a service and a weight are changed in place", "[" SERVICE "\"wlc\"}," DEST "}]",
+	 "[" SERVICE "\"mh\"}," DEST ",\"weight\":1}]",
+	 "update ipvs-service tcp 10.0.0.1 port 53 scheduler wlc\n"
+	 "update ipvs-destination tcp 10.0.0.1 port 53 to 10.0.0.9 to-port 53 weight 0\n"},
 };
 
 static void test_cases(void **state)
