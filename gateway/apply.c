@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cleanup.h"
+#include "conntrack.h"
 #include "desired.h"
 #include "log.h"
 #include "wireguard.h"

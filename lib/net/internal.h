@@ -100,6 +100,12 @@ int net_ack_error(const struct net_ack *ack, struct err *err);
 int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, struct net_ack *acks,
 		   struct err *err);
 
+/* Likewise, of requests that mostly succeed: only the last is acknowledged, which says that the kernel
+ * has been through all of them, and one that is refused speaks up by itself. Two system calls, mostly.
+ * The socket is one for this alone: libnl does not ask for acknowledgements on it any more. */
+int net_talk_each(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, struct net_ack *acks,
+		  struct err *err);
+
 /* The generic netlink socket of the namespace and the id of `family` in *id (the kernel loads its
  * module if it can). NULL and `err` (-ENOENT where the kernel has no such family) on failure. Owned
  * by `net`. */

@@ -67,10 +67,6 @@ int net_update(struct net *net, const struct object_list *wanted, struct object_
  * namespace. `text` is a script as for `nft -f`. */
 int net_nft(struct net *net, const char *text, struct err *err);
 
-/* Deletes all IPv4 connection tracking entries of that mark: one request, for which the kernel goes
- * through its table. */
-int net_conntrack_forget(struct net *net, uint32_t mark, struct err *err);
-
 /* Appends a table to `ret` as nft(8) shows it, its rules and its sets without their elements: to be
  * compared with what it was before. `table` is family and name. -ENOENT where it is missing. */
 int net_nft_list(struct net *net, const char *table, struct strbuf *ret, struct err *err);

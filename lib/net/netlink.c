@@ -261,8 +261,9 @@ static size_t count_awaited(struct nl_msg *const *msgs, size_t n)
 	return awaited;
 }
 
-int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, struct net_ack *acks,
-		   struct err *err)
+/* `each`: a request that asks for no acknowledgement and is refused stands for itself alone. */
+static int talk(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, bool each,
+		struct net_ack *acks, struct err *err)
 {
 	char buf[RECEIVE_MAX] __attribute__((aligned(NLMSG_ALIGNTO)));
 	uint32_t first;
@@ -289,12 +290,31 @@ int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, str
 			if (i >= n || hdr->nlmsg_type != NLMSG_ERROR)
 				continue; /* the rest of an answer nobody waited for */
 			ack_decode(hdr, &acks[i]);
-			if (!is_awaited(msgs[i])) /* a batch refused as a whole */
+			if (is_awaited(msgs[i]))
+				missing--;
+			else if (!each) /* a batch refused as a whole */
 				return net_ack_error(&acks[i], err);
-			missing--;
 		}
 	}
 	return 0;
+}
+
+int net_talk_batch(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, struct net_ack *acks,
+		   struct err *err)
+{
+	return talk(sk, msgs, n, false, acks, err);
+}
+
+int net_talk_each(struct nl_sock *sk, struct nl_msg *const *msgs, size_t n, struct net_ack *acks,
+		  struct err *err)
+{
+	nl_socket_disable_auto_ack(sk);
+	for (size_t i = 0; i < n; i++) {
+		acks[i] = (struct net_ack){0};
+		if (i == n - 1)
+			nlmsg_hdr(msgs[i])->nlmsg_flags |= NLM_F_ACK;
+	}
+	return talk(sk, msgs, n, true, acks, err);
 }
 
 int net_talk(struct nl_sock *sk, struct nl_msg *msg, struct err *err)
