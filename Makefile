@@ -48,7 +48,7 @@ archive = $(B)/$(subst /,-,$(1)).a
 LIB_ARCHIVES := $(foreach room,$(LIB_ROOMS),$(call archive,$(room)))
 
 .PHONY: all
-all: $(PROGRAMS) $(LAB_TOOLS) $(B)/tests/lease_ensure
+all: $(PROGRAMS) $(LAB_TOOLS) $(B)/tests/lease_ensure $(B)/tests/ipvs_tool
 
 # One rule a room: its objects see only the rooms they may use.
 define room_rules
@@ -104,6 +104,11 @@ $(B)/tests/lease_ensure: tests/cni/lease_ensure.c $(call archive,lib/net) $(call
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_CFLAGS) -Ilib/base -Ilib/net -MMD -MP -o $@ $(filter %.c %.a,$^) $(LIBS)
 
+# lib/net's IPVS, a command at a time.
+$(B)/tests/ipvs_tool: tests/ipvs/ipvs_tool.c $(call archive,lib/net) $(call archive,lib/base)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_CFLAGS) -Ilib/base -Ilib/net -MMD -MP -o $@ $(filter %.c %.a,$^) $(LIBS)
+
 # --- checks ---------------------------------------------------------------------------------------
 
 # tests/unit/test_X.c is a cmocka program; with ASan and UBSan in a tree of its own.
@@ -150,7 +155,7 @@ check: ## units, golden files, refused configurations, style: seconds
 
 # --- the lab --------------------------------------------------------------------------------------
 
-.PHONY: bench demo test test-main test-cni test-node test-runtimes deps
+.PHONY: bench demo test test-main test-cni test-node test-ipvs test-runtimes deps
 deps: ## install what building and the lab need (Debian packages only)
 	@hack/deps
 
@@ -167,8 +172,9 @@ bench: ## Byway beside its alternatives, measured; figures in build/bench.json
 test-main: ## the main job, in the lab, on a real kernel
 test-cni: ## the CNI plugin in namespaces
 test-node: ## two node agents on one machine
+test-ipvs: ## services and failover by IPVS, on a real kernel
 test-runtimes: ## the CNI plugin under podman and containerd
-test-main test-cni test-node test-runtimes: test-%:
+test-main test-cni test-node test-ipvs test-runtimes: test-%:
 	@hack/deps
 	@$(MAKE) --no-print-directory -j$$(nproc) all
 	@hack/test $*

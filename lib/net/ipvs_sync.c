@@ -14,8 +14,8 @@
  *
  * The sender holds a datagram that is not full back for up to 2 s and looks every second
  * (IPVS_SYNC_FLUSH_TIME, IPVS_SYNC_CHECK_PERIOD): an entry on a quiet router arrives after 2 to 3 s.
- * One that is full goes after 20 ms; so datagrams are small (sync_maxlen): with a few new connections
- * a second hardly any entry waits longer than a second.
+ * One that is full goes after 20 ms; so datagrams are small (sync_maxlen): where connections come and
+ * go at one a second, an entry is there after half a second.
  *
  * Source: net/netfilter/ipvs/ip_vs_sync.c, ip_vs_ctl.c (ip_vs_genl_new_daemon), ipvs-sysctl.rst.
  */
