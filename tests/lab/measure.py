@@ -127,7 +127,7 @@ class Capture:
         self.log = STATE / "log" / f"capture-{node.name}.log"
         self.log.unlink(missing_ok=True)
         self.process = node.spawn("tcpdump", "-i", "any", "-n", "-l", "-tt", "--immediate-mode",
-                                  "-B", "8192", leak_filter(), log=f"capture-{node.name}")
+                                  "-B", "32768", leak_filter(), log=f"capture-{node.name}")
 
     def listening(self, timeout=30):
         """Waits until it captures."""
