@@ -114,19 +114,18 @@ static const struct field fdb_fields[] = {
 
 static const char *const ipvs_protocol_names[] = {"tcp", "udp", NULL};
 
-#define PLACE_FIELDS(member_)                                                               \
-	FIELD_NAMED("protocol", ipvs_protocol_names, ID | BARE | ALWAYS, member_.protocol), \
-		FIELD("addr", TYPE_ADDR, ID | BARE, member_.addr),                          \
-		FIELD("port", TYPE_UINT, ID, member_.port)
-
 static const struct field service_fields[] = {
-	PLACE_FIELDS(service.at),
+	FIELD_NAMED("protocol", ipvs_protocol_names, ID | BARE | ALWAYS, service.at.protocol),
+	FIELD("addr", TYPE_ADDR, ID | BARE, service.at.addr),
+	FIELD("port", TYPE_UINT, ID, service.at.port),
 	FIELD("scheduler", TYPE_TEXT, EXACT, service.scheduler),
 	FIELD("flags", TYPE_UINT, EXACT, service.flags),
 };
 
 static const struct field destination_fields[] = {
-	PLACE_FIELDS(destination.at),
+	FIELD_NAMED("protocol", ipvs_protocol_names, ID | BARE | ALWAYS, destination.at.protocol),
+	FIELD("addr", TYPE_ADDR, ID | BARE, destination.at.addr),
+	FIELD("port", TYPE_UINT, ID, destination.at.port),
 	FIELD("to", TYPE_ADDR, ID, destination.addr),
 	FIELD("to-port", TYPE_UINT, ID, destination.port),
 	FIELD("weight", TYPE_UINT, EXACT | ALWAYS, destination.weight),
