@@ -140,7 +140,11 @@ static void conntrackd_sync(const struct ha_config *config, struct strbuf *b)
 }
 
 /* Every protocol is replicated, ICMP for the sake of a running ping's translated id. A list of them
- * would be looked up in /etc/protocols, which an image may lack. */
+ * would be looked up in /etc/protocols, which an image may lack.
+ *
+ * A handshake is not: its client sends the SYN again, and whoever holds the address then begins the
+ * flow. That spares two of three messages for a new connection, and the filter is the kernel's. States
+ * that come later are all replicated, lest an entry that expires in one of them stays on the peer. */
 static void conntrackd_filter(const struct ha_config *config, struct strbuf *b)
 {
 	char text[ADDR_STRLEN];
@@ -156,7 +160,10 @@ static void conntrackd_filter(const struct ha_config *config, struct strbuf *b)
 		strbuf_add(b, "\t\t\t%s %s\n",
 			   config->ignore[i].family == AF_INET ? "IPv4_address" : "IPv6_address",
 			   addr_format(&config->ignore[i], text));
-	strbuf_add(b, "\t\t}\n\t}\n");
+	strbuf_add(b, "\t\t}\n"
+		      "\t\tState Ignore {\n"
+		      "\t\t\tSYN_SENT SYN_RECV for TCP\n"
+		      "\t\t}\n\t}\n");
 }
 
 void ha_conntrackd_conf(const struct ha_config *config, const char *dir, struct strbuf *b)

@@ -88,6 +88,9 @@ static const char conntrackd_router[] = "Sync {\n"
 					"\t\t\tIPv4_address 192.168.50.241\n"
 					"\t\t\tIPv6_address fd00::1\n"
 					"\t\t}\n"
+					"\t\tState Ignore {\n"
+					"\t\t\tSYN_SENT SYN_RECV for TCP\n"
+					"\t\t}\n"
 					"\t}\n"
 					"}\n";
 
