@@ -630,6 +630,7 @@ int agent_run(const char *file, struct gateway_config *config)
 		abort();
 	*config = (struct gateway_config){0};
 	signal(SIGPIPE, SIG_IGN);
+	daemon_real_time();
 	status = run(&a);
 	gateway_config_clear(&a.config);
 	event_base_free(a.base);

@@ -88,6 +88,7 @@ static int run(const struct daemon_options *options, struct router_config *confi
 		log_error("cannot start", "error=\"no event loop\"");
 		return EXIT_RUNTIME;
 	}
+	daemon_real_time();
 	r = router_start(base, config, &program.router, &err);
 	if (r == -EMSGSIZE) {
 		fprintf(stderr, "%s: %s\n", options->config, err.text);

@@ -1,12 +1,16 @@
 #include "daemon.h"
 
+#include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "log.h"
 #include "version.h"
+
+#define REAL_TIME_PRIORITY 15
 
 static const char *base_name(const char *path)
 {
@@ -100,4 +104,13 @@ void daemon_options_parse(int argc, char **argv, const char *default_config, con
 		fprintf(stderr, "%s: --model goes with --once --dry-run\n", program);
 		exit(EXIT_CONFIG);
 	}
+}
+
+void daemon_real_time(void)
+{
+	const struct sched_param param = {.sched_priority = REAL_TIME_PRIORITY};
+
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &param) < 0)
+		log_warn("not in real time: on a busy node exits may look dead", "why=\"%s\"",
+			 strerror(errno));
 }

@@ -23,3 +23,8 @@ struct daemon_options {
  * program itself with EXIT_OK or EXIT_CONFIG. `about` is one sentence for --help. */
 void daemon_options_parse(int argc, char **argv, const char *default_config, const char *about,
 			  struct daemon_options *ret);
+
+/* Runs the program, but not what it starts, in real time (SCHED_RR), between keepalived and conntrackd
+ * (lib/ha/conf.c): who measures others must not wait for the processor, or it measures its own wait.
+ * Without the right to it (CAP_SYS_NICE) a warning is logged and the program runs as it is. */
+void daemon_real_time(void);
