@@ -46,7 +46,7 @@ def router():
     return {
         "network": _network(), "vip": plan.VIP, "exits": plan.EXITS, "intranet": plan.INTRANET,
         "mtu": plan.MTU, "sync": _sync(1) | _patience(),
-    }
+    } | ({"health": {"interval": "1s", "timeout": "1s"}} if EMULATED else {})
 
 
 def gateway(member):

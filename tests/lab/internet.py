@@ -9,6 +9,7 @@ import os
 import subprocess
 
 from . import plan
+from .configs import EMULATED
 from .namespaces import STATE, Namespace, feed, set_sysctl
 
 
@@ -29,6 +30,11 @@ def plug(namespace, device, bridge):
 def forward():
     """Makes a router of the namespace that this process is in."""
     set_sysctl("net.ipv4.ip_forward", 1)
+
+
+def tolerate_windows():
+    """Conntrack in this namespace takes TCP segments as they are."""
+    set_sysctl("net.netfilter.nf_conntrack_tcp_be_liberal", 1)
 
 
 def private_key():
@@ -73,8 +79,11 @@ class Internet(Server):
         return plug(self, "wan", "internet")
 
     def describe(self):
-        """Collects its configuration."""
+        """Collects its configuration. A round trip through an emulated machine takes longer than the
+        200 ms after which TCP would send again, and make it longer still."""
+        patience = " rto_min 1s" if EMULATED else ""
         self.ip(f"address add {plan.SERVER}/24 dev wan", "link set wan up",
+                f"route change 198.51.100.0/24 dev wan src {plan.SERVER}{patience}",
                 "route add 203.0.113.0/24 dev wan")
 
 
@@ -152,6 +161,10 @@ class Provider(Namespace):
         self.nft("table ip provider { chain out { type nat hook postrouting priority srcnat;\n"
                  f"oifname wan ip saddr 10.64.{number}.0/24 snat to {self.exit.public}\n}}\n}}")
         self.then(forward)
+        # A SYN and a SYN-ACK that were both sent again make a strict tracker begin the window anew
+        # (nf_conntrack_tcp_packet(), "out of sync"): what follows is invalid to it, is not translated
+        # back, reaches the provider itself and is answered with an RST.
+        self.then(tolerate_windows)
         keys = self._server()
         self.then(lambda: feed(keys, "wg", "setconf", "wg0", "/dev/stdin"))
 

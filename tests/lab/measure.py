@@ -18,7 +18,7 @@ class Flows:
     open or failed, settled() until every flow has been heard again or is lost.
     """
 
-    def __init__(self, pod, count=300, protocol="tcp", interval=2000, address=plan.SERVER, port=7):
+    def __init__(self, pod, count=300, protocol="tcp", interval=4000, address=plan.SERVER, port=7):
         self.process = pod.spawn("flows", protocol, address, port, count, interval,
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.interval = interval

@@ -180,14 +180,13 @@ def restarted(lab, flows, agent):
 
 def test_restart_of_each_agent_loses_nothing(lab, flows):
     """Node agents, standby and active router, both gateways, one after the other: no flow is lost, and
-    where a router or a gateway hands over, no packet."""
-    for node in lab.nodes.values():
-        assert_none_lost(restarted(lab, flows, node.agent))
-    pods = [drills.standby_router(lab), drills.active_router(lab), *lab.of_role("gateway")]
-    for pod in pods:
-        seen = restarted(lab, flows, pod.agent)
+    no packet."""
+    hosts = [*lab.nodes.values(), drills.standby_router(lab), drills.active_router(lab),
+             *lab.of_role("gateway")]
+    for host in hosts:
+        seen = restarted(lab, flows, host.agent)
         assert_none_lost(seen)
-        assert seen["unanswered"] == [[], []], (pod.name, seen["unanswered"])
+        assert seen["unanswered"] == [[], []], (host.name, seen["unanswered"])
 
 
 def test_killed_agents_hand_over(lab, flows):
