@@ -61,26 +61,14 @@ static enum cni_code read_wishes(struct add *a, struct err *err)
 	return CNI_OK;
 }
 
-/* Both namespaces, before anything is touched. */
 static enum cni_code open_namespaces(struct add *a, struct err *err)
 {
-	if (netns_open(a->env->netns, &a->pod_netns, err) < 0)
-		return CNI_BAD_NETNS;
-	if (netns_is_own(a->pod_netns)) {
-		err_set(err, -EINVAL, "%s is the host's own network namespace", a->env->netns);
-		return CNI_BAD_NETNS;
-	}
-	if (netns_open(a->conf.netns, &a->bridge_netns, err) < 0) {
-		err_wrap(err, "the node agent (byway-node) is not ready");
-		return CNI_AGAIN;
-	}
-	if (netns_same(a->pod_netns, a->bridge_netns)) {
-		err_set(err, -EINVAL, "%s is the node agent's network namespace", a->env->netns);
-		return CNI_BAD_NETNS;
-	}
+	enum cni_code code =
+		netns_open_both(a->env->netns, a->conf.netns, &a->pod_netns, &a->bridge_netns, err);
+
 	a->link.pod_netns = a->pod_netns;
 	a->link.bridge_netns = a->bridge_netns;
-	return CNI_OK;
+	return code;
 }
 
 /* Nothing is there yet, and nobody else is making it. Who knows an attachment only by container and

@@ -141,19 +141,12 @@ static enum cni_code build(struct check *c, struct err *err)
 
 static enum cni_code open_namespaces(struct check *c, struct err *err)
 {
-	if (netns_open(c->env->netns, &c->pod_netns, err) < 0)
-		return CNI_BAD_NETNS;
-	if (netns_is_own(c->pod_netns)) {
-		err_set(err, -EINVAL, "%s is the host's own network namespace", c->env->netns);
-		return CNI_BAD_NETNS;
-	}
-	if (netns_open(c->conf.netns, &c->bridge_netns, err) < 0) {
-		err_wrap(err, "the node agent (byway-node) is not ready");
-		return CNI_AGAIN;
-	}
+	enum cni_code code =
+		netns_open_both(c->env->netns, c->conf.netns, &c->pod_netns, &c->bridge_netns, err);
+
 	c->want.pod_netns = c->pod_netns;
 	c->want.bridge_netns = c->bridge_netns;
-	return CNI_OK;
+	return code;
 }
 
 static enum cni_code check_network(const struct check *c, struct err *err)

@@ -40,3 +40,23 @@ bool netns_is_own(int fd)
 
 	return own >= 0 && netns_same(own, fd);
 }
+
+enum cni_code netns_open_both(const char *pod_path, const char *bridge_path, int *pod, int *bridge,
+			      struct err *err)
+{
+	if (netns_open(pod_path, pod, err) < 0)
+		return CNI_BAD_NETNS;
+	if (netns_is_own(*pod)) {
+		err_set(err, -EINVAL, "%s is the host's own network namespace", pod_path);
+		return CNI_BAD_NETNS;
+	}
+	if (netns_open(bridge_path, bridge, err) < 0) {
+		err_wrap(err, "the node agent (byway-node) is not ready");
+		return CNI_AGAIN;
+	}
+	if (netns_same(*pod, *bridge)) {
+		err_set(err, -EINVAL, "%s is the node agent's network namespace", pod_path);
+		return CNI_BAD_NETNS;
+	}
+	return CNI_OK;
+}

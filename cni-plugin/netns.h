@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "cni.h"
 #include "err.h"
 
 /* Opens a network namespace; *ret is a descriptor owned by the caller. -ENOENT where there is
@@ -15,3 +16,8 @@ bool netns_same(int a, int b);
 
 /* Is it the namespace of this process, that is, the host's? */
 bool netns_is_own(int fd);
+
+/* Opens the pod's namespace, which must be neither the host's nor the node agent's, and that of the
+ * node agent's bridges, before anything is touched. Both descriptors are owned by the caller. */
+enum cni_code netns_open_both(const char *pod_path, const char *bridge_path, int *pod, int *bridge,
+			      struct err *err);

@@ -118,6 +118,11 @@ struct nl_msg *msg_genl(int family_id, int flags, uint8_t command, uint8_t versi
  * Attributes that are unknown (> max) are skipped. -EBADMSG where they are malformed. */
 int msg_parse(struct nlmsghdr *hdr, size_t header, struct nlattr *tb[], int max, struct err *err);
 
+/* --- nfset.c --- */
+
+/* Begin or end (`type`: NFNL_MSG_BATCH_*) of an nftables transaction; as msg_new(). */
+struct nl_msg *msg_new_nft_boundary(int type);
+
 /* --- netns.c --- */
 
 /* Moves the calling thread to the namespace `fd` until netns_leave(). *saved is the way back. Where

@@ -25,7 +25,7 @@ static int nfset_socket(int netns_fd, struct nl_sock **ret, struct err *err)
 	return r;
 }
 
-static struct nl_msg *boundary_message(int type)
+struct nl_msg *msg_new_nft_boundary(int type)
 {
 	const struct nfgenmsg header = {.res_id = htons(NFNL_SUBSYS_NFTABLES)};
 
@@ -93,10 +93,10 @@ int nfset_change(int netns_fd, enum nfset_verb verb, const char *table,
 	assert(n <= NFSET_BATCH_MAX);
 	if (r < 0)
 		return r;
-	t.msgs[t.n++] = boundary_message(NFNL_MSG_BATCH_BEGIN);
+	t.msgs[t.n++] = msg_new_nft_boundary(NFNL_MSG_BATCH_BEGIN);
 	for (size_t i = 0; i < n; i++)
 		t.msgs[t.n++] = change_message(verb, table, &keys[i]);
-	t.msgs[t.n++] = boundary_message(NFNL_MSG_BATCH_END);
+	t.msgs[t.n++] = msg_new_nft_boundary(NFNL_MSG_BATCH_END);
 	r = net_talk_batch(sk, t.msgs, t.n, acks, err);
 	for (size_t i = 0; r == 0 && i < t.n; i++)
 		r = net_ack_error(&acks[i], err);

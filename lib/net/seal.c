@@ -54,25 +54,18 @@ static void transaction_free(struct transaction *t)
 }
 #define auto_transaction __attribute__((cleanup(transaction_free)))
 
-static struct nl_msg *append(struct transaction *t, int type, int flags, uint8_t family,
-			     uint16_t res_id)
+static struct nl_msg *append(struct transaction *t, struct nl_msg *msg)
 {
-	const struct nfgenmsg header = {.nfgen_family = family, .res_id = htons(res_id)};
-	struct nl_msg *msg = msg_new(type, flags, &header, sizeof(header));
-
 	t->msgs = xreallocarray(t->msgs, t->n + 1, sizeof(struct nl_msg *));
 	t->msgs[t->n++] = msg;
 	return msg;
 }
 
-static void append_boundary(struct transaction *t, int type)
-{
-	append(t, type, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
-}
-
 static struct nl_msg *append_request(struct transaction *t, int type, int flags)
 {
-	return append(t, NFNL_SUBSYS_NFTABLES << 8 | type, flags, t->family, 0);
+	const struct nfgenmsg header = {.nfgen_family = t->family};
+
+	return append(t, msg_new(NFNL_SUBSYS_NFTABLES << 8 | type, flags, &header, sizeof(header)));
 }
 
 static void put_be32(struct nl_msg *msg, int attr, uint32_t value)
@@ -306,12 +299,12 @@ static int make(struct nl_sock *sk, const struct seal *seal, struct err *err)
 	do {
 		auto_transaction struct transaction t = {.family = seal->family};
 
-		append_boundary(&t, NFNL_MSG_BATCH_BEGIN);
+		append(&t, msg_new_nft_boundary(NFNL_MSG_BATCH_BEGIN));
 		if (!done)
 			append_begin(&t, seal);
 		while (done < seal->n && t.n < NET_BATCH_MAX - 1)
 			append_destination_rule(&t, &seal->allowed[done++]);
-		append_boundary(&t, NFNL_MSG_BATCH_END);
+		append(&t, msg_new_nft_boundary(NFNL_MSG_BATCH_END));
 		r = transaction_send(&t, sk, err);
 	} while (r == 0 && done < seal->n);
 	return r;
@@ -387,9 +380,9 @@ int seal_remove(int netns_fd, struct err *err)
 	for (size_t i = 0; r < 0 && i < array_len(families); i++) {
 		auto_transaction struct transaction t = {.family = families[i]};
 
-		append_boundary(&t, NFNL_MSG_BATCH_BEGIN);
+		append(&t, msg_new_nft_boundary(NFNL_MSG_BATCH_BEGIN));
 		append_delete_table(&t);
-		append_boundary(&t, NFNL_MSG_BATCH_END);
+		append(&t, msg_new_nft_boundary(NFNL_MSG_BATCH_END));
 		r = transaction_send(&t, sk, err);
 	}
 	return r == -ENOENT ? 0 : r;
