@@ -34,7 +34,7 @@
 
 #define EXITS_MAX	 32
 #define ERRORS_MAX	 16
-#define OPENING_MAX	 8 /* connections being opened at a time: more are a queue in an emulated machine */
+#define OPENING_MAX	 8 /* connections being opened at a time: more overload an emulated machine */
 #define OPEN_PATIENCE_MS 30000
 
 enum state { WAITING, OPENING, ALIVE, FAILED, LOST };
