@@ -18,6 +18,10 @@
  * stepped back, the tunnel begins anew with a handshake. Only then: a session thrown away for a
  * missed probe makes a short gap a long one.
  *
+ * At a takeover the answer to the first handshake may go astray: it is sent to where the provider heard
+ * from last, and for a moment that is the former holder, which still forwards. WireGuard would ask again
+ * after 5 s; the agent lets the session begin anew after 300 ms.
+ *
  * A change of what is elected, or of where the agent listens, is a hand-over followed by a start
  * with the new configuration (`next`).
  */
@@ -48,7 +52,11 @@
 #define LINGER_MS	1000
 #define RECONCILE_TICKS 30
 #define PROBE_ID	0x6200 /* and the exit's number */
-#define REKEY_MS	5000 /* of an exit that is down: what WireGuard allows itself (REKEY_TIMEOUT) */
+
+/* From a takeover until a handshake that was not answered is sent again, and then twice as long each
+ * time, until WireGuard does so itself (REKEY_TIMEOUT, drivers/net/wireguard/messages.h). */
+#define HANDSHAKE_FIRST_MS 300
+#define HANDSHAKE_LAST_MS  2400
 
 struct agent;
 
@@ -57,6 +65,9 @@ struct probed_exit {
 	struct agent *agent;
 	size_t i;
 	struct probe *probe; /* NULL while standby */
+	struct event *handshake_due;
+	unsigned int handshake_ms; /* how long it waits */
+	int64_t handshake_before;  /* the last one of an earlier session */
 };
 
 struct agent {
@@ -135,8 +146,6 @@ static void start_probe(struct agent *a, size_t i)
 	struct err err = {0};
 
 	stop_probe(a, i);
-	a->probes[i].agent = a;
-	a->probes[i].i = i;
 	a->model.exits[i].contested = false;
 	set_health(a, i, HEALTH_STARTING);
 	desired_tunnel_name(config_exit(&a->config, i), dev);
@@ -148,6 +157,41 @@ static void start_probe(struct agent *a, size_t i)
 	set_health(a, i, HEALTH_DOWN);
 	a->dirty = true;
 }
+
+/* --- the first handshake --- */
+
+static void await_handshake(struct probed_exit *p, unsigned int ms)
+{
+	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	p->handshake_ms = ms;
+	event_add(p->handshake_due, &wait);
+}
+
+static void on_handshake_due(evutil_socket_t fd, short what, void *data)
+{
+	struct probed_exit *p = data;
+	struct agent *a = p->agent;
+	struct exit_model *x = &a->model.exits[p->i];
+	struct err err = {0};
+
+	(void)fd, (void)what;
+	if (a->stopping || !x->held || x->health == HEALTH_UP ||
+	    apply_observe_tunnel(a->net, &a->config, &a->model, p->i, &err) < 0 ||
+	    x->last_handshake != p->handshake_before)
+		return;
+	log_info("no handshake yet, the tunnel begins anew", "exit=%s waited_ms=%u",
+		 exit_name(a, p->i), p->handshake_ms);
+	x->rekeys++;
+	p->handshake_before = 0;
+	if (apply_rekey(a->net, &a->config, &a->model, p->i, &err) < 0)
+		log_warn("tunnel cannot begin anew", "exit=%s why=\"%s\"", exit_name(a, p->i),
+			 err.text);
+	if (p->handshake_ms < HANDSHAKE_LAST_MS)
+		await_handshake(p, 2 * p->handshake_ms);
+}
+
+/* --- promoted, demoted --- */
 
 static void on_promoted(size_t i, void *data)
 {
@@ -167,6 +211,10 @@ static void on_promoted(size_t i, void *data)
 		a->dirty = true;
 	}
 	start_probe(a, i);
+	if (apply_observe_tunnel(a->net, &a->config, &a->model, i, &err) == 0) {
+		a->probes[i].handshake_before = x->last_handshake;
+		await_handshake(&a->probes[i], HANDSHAKE_FIRST_MS);
+	}
 	log_info("exit taken over", "exit=%s took_us=%lld", exit_name(a, i),
 		 (long long)(now_us() - start));
 }
@@ -189,6 +237,7 @@ static void on_demoted(size_t i, void *data)
 		a->dirty = true;
 	}
 	stop_probe(a, i);
+	event_del(a->probes[i].handshake_due);
 	log_info("exit given up", "exit=%s state=%s", exit_name(a, i), ha_state_name(x->state));
 }
 
@@ -247,6 +296,7 @@ static void tend_tunnel(struct agent *a, size_t i)
 
 	if (x->contested) {
 		x->contested = false;
+		x->rekeys++;
 		log_warn("both members held the exit, its tunnel begins anew", "exit=%s",
 			 exit_name(a, i));
 		if (apply_rekey(a->net, &a->config, &a->model, i, &err) < 0)
@@ -414,11 +464,21 @@ static int start_resolver(struct agent *a, struct err *err)
 	return resolver_start(a->base, &a->config, &callbacks, &a->resolver, err);
 }
 
+static void make_probes(struct agent *a)
+{
+	a->probes = xcalloc(a->config.exits.n, sizeof(*a->probes));
+	for (size_t i = 0; i < a->config.exits.n; i++) {
+		a->probes[i].agent = a;
+		a->probes[i].i = i;
+		a->probes[i].handshake_due = evtimer_new(a->base, on_handshake_due, &a->probes[i]);
+	}
+}
+
 static int start(struct agent *a, struct err *err)
 {
 	a->stopping = false;
 	model_init(&a->model, a->config.exits.n);
-	a->probes = xcalloc(a->config.exits.n, sizeof(*a->probes));
+	make_probes(a);
 	model_literal_endpoints(&a->model, &a->config);
 	if (apply_check(a->net, &a->config, &a->model, err) < 0)
 		return err->code;
@@ -433,8 +493,10 @@ static int start(struct agent *a, struct err *err)
 /* Frees everything that start() made; the kernel keeps what it has. */
 static void stop(struct agent *a)
 {
-	for (size_t i = 0; a->probes && i < a->config.exits.n; i++)
+	for (size_t i = 0; a->probes && i < a->config.exits.n; i++) {
 		stop_probe(a, i);
+		event_free(a->probes[i].handshake_due);
+	}
 	free(a->probes);
 	a->probes = NULL;
 	if (a->ha)

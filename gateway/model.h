@@ -21,7 +21,8 @@ struct exit_model {
 	struct sockaddr_storage endpoints[WGQUICK_PEERS_MAX];
 	int64_t last_handshake; /* seconds since the epoch, 0: never */
 	uint64_t rx_bytes, tx_bytes;
-	bool contested; /* the peer held it as well: the provider's session may be the peer's */
+	uint64_t rekeys; /* sessions with the provider that this agent let begin anew */
+	bool contested;	 /* the peer held it as well: the provider's session may be the peer's */
 };
 
 struct model {

@@ -27,13 +27,13 @@ static json_t *exit_status(const struct exit_config *exit, const struct exit_mod
 	int64_t age = handshake_age(x, now);
 	char addr[ADDR_STRLEN];
 
-	return json_pack("{ss ss ss so sI so sI sI sI}", "name", exit->name, "address",
+	return json_pack("{ss ss ss so sI so sI sI sI sI}", "name", exit->name, "address",
 			 addr_format(&exit->address, addr), "state", state_name(x), "health",
 			 x->held ? json_string(exit_health_name(x->health)) : json_null(), "since",
 			 (json_int_t)x->since, "handshakeAgeSeconds",
 			 x->held && age >= 0 ? json_integer(age) : json_null(), "rxBytes",
 			 (json_int_t)x->rx_bytes, "txBytes", (json_int_t)x->tx_bytes, "takeovers",
-			 (json_int_t)x->takeovers);
+			 (json_int_t)x->takeovers, "rekeys", (json_int_t)x->rekeys);
 }
 
 json_t *status_document(const struct gateway_config *config, const struct model *m, int64_t now)
@@ -96,6 +96,10 @@ void status_metrics(const struct gateway_config *config, const struct model *m, 
 	metric_head(b, "exit_takeovers_total", "counter", "Promotions of this member.");
 	for (size_t i = 0; i < n; i++)
 		metric(b, "exit_takeovers_total", &exits[i], (int64_t)x[i].takeovers);
+	metric_head(b, "exit_rekeys_total", "counter",
+		    "Sessions with the provider that this member let begin anew.");
+	for (size_t i = 0; i < n; i++)
+		metric(b, "exit_rekeys_total", &exits[i], (int64_t)x[i].rekeys);
 	metric_head(b, "exit_received_bytes", "gauge",
 		    "From the provider since the tunnel came up.");
 	for (size_t i = 0; i < n; i++)

@@ -33,7 +33,7 @@ def _sync(group):
 def _patience():
     """An emulated processor on a busy machine pauses for longer than the adverts of 100 ms after which
     a peer counts as dead; there it is given more time."""
-    return {"advert": "300ms"} if EMULATED else {}
+    return {"advert": "500ms"} if EMULATED else {}
 
 
 def _network():
@@ -46,7 +46,7 @@ def router():
     return {
         "network": _network(), "vip": plan.VIP, "exits": plan.EXITS, "intranet": plan.INTRANET,
         "mtu": plan.MTU, "sync": _sync(1) | _patience(),
-    } | ({"health": {"interval": "1s", "timeout": "1s"}} if EMULATED else {})
+    } | ({"health": {"interval": "1s", "timeout": "1s", "grace": "8s"}} if EMULATED else {})
 
 
 def gateway(member):
@@ -57,7 +57,7 @@ def gateway(member):
                    "prefer": e.prefer} for e in plan.EXIT_LIST],
         "member": member, "sync": _sync(2) | _patience(), "track": "eth0",
         # Round trips of an emulated machine that opens 300 connections at once take seconds.
-        "probe": {"targets": [plan.SERVER], "timeout": "2s" if EMULATED else "1s"},
+        "probe": {"targets": [plan.SERVER], "timeout": "3s" if EMULATED else "1s"},
     }
 
 

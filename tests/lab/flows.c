@@ -34,7 +34,8 @@
 
 #define EXITS_MAX	 32
 #define ERRORS_MAX	 16
-#define OPENING_MAX	 8 /* connections being opened at a time: more overload an emulated machine */
+#define OPENING_MAX	 8  /* connections being opened at a time */
+#define OPENING_MS	 50 /* and between two of them: more overload an emulated machine */
 #define OPEN_PATIENCE_MS 30000
 
 enum state { WAITING, OPENING, ALIVE, FAILED, LOST };
@@ -66,7 +67,7 @@ static unsigned int n_exits;
 static struct sockaddr_in server;
 static int epoll, type;
 static uint64_t sent, echoed;
-static int64_t heard_ms, gap_ms, mark_ms;
+static int64_t heard_ms, gap_ms, mark_ms, open_ms;
 static bool announced;
 
 static int64_t now_ms(void)
@@ -231,17 +232,34 @@ static void flow_event(struct flow *f, uint32_t events)
 		flow_read(f);
 }
 
-/* Opens the next ones, lets those speak whose time has come; returns ms until there is more to do.
+/* Opens the next one that waits, when it is time. Says whether it is worth waking at open_ms. */
+static bool open_next(int64_t now)
+{
+	unsigned int i = 0;
+
+	while (i < count && flows[i].state != WAITING)
+		i++;
+	if (i == count || opening >= OPENING_MAX)
+		return false;
+	if (now >= open_ms) {
+		flow_open(&flows[i]);
+		open_ms = now + OPENING_MS;
+	}
+	return true;
+}
+
+/* Opens the next one, lets those speak whose time has come; returns ms until there is more to do.
  */
 static int tend(void)
 {
 	int64_t now = now_ms(), wake = now + 1000;
 
+	if (open_next(now) && open_ms < wake)
+		wake = open_ms;
+
 	for (unsigned int i = 0; i < count; i++) {
 		struct flow *f = &flows[i];
 
-		if (f->state == WAITING && opening < OPENING_MAX)
-			flow_open(f);
 		if (f->state == OPENING && now - f->opening_ms > OPEN_PATIENCE_MS)
 			flow_end(f, ETIMEDOUT);
 		if (f->state != ALIVE)

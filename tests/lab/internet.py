@@ -4,6 +4,7 @@ Two switches in the machine's own namespace join it all: `internet` with the pro
 and the public addresses (198.51.100.0/24), and `underlay` with the nodes and their intranet.
 """
 import base64
+import contextlib
 import functools
 import os
 import subprocess
@@ -185,3 +186,20 @@ class Provider(Namespace):
     def resume(self):
         """Ends the silence."""
         self.run("nft", "delete table inet silence")
+
+    @contextlib.contextmanager
+    def lost_handshake(self):
+        """The next answer to a handshake (a message of 92 bytes) that it sends never arrives."""
+        self.run("nft", "-f", "-", text=f"""
+            table ip lost_handshake {{
+              chain out {{
+                type filter hook output priority 0;
+                udp sport {plan.WIREGUARD_PORT} udp length 100 quota until 120 bytes counter drop
+              }}
+            }}""")
+        try:
+            yield
+            lost = self.run("nft", "list", "table", "ip", "lost_handshake")
+            assert "counter packets 1 " in lost, lost
+        finally:
+            self.run("nft", "delete table ip lost_handshake")

@@ -84,7 +84,7 @@ class Flows:
 class Pings:
     """A ping of the internet's server from a pod, many times a second."""
 
-    def __init__(self, pod, interval=0.05):
+    def __init__(self, pod, interval=0.1):
         self.process = pod.spawn("ping", "-n", "-i", interval, plan.SERVER, stdout=subprocess.PIPE)
 
     def unanswered(self):

@@ -2,6 +2,7 @@
 
 The tests share one installation and run in this order; each leaves it whole.
 """
+import contextlib
 import json
 
 import pytest
@@ -91,6 +92,22 @@ def test_gateway_goes(lab, flows, how):
     seen = drills.lose_gateway(lab, flows, how)
     assert seen["carried"]
     assert_none_lost(seen)
+
+
+def test_first_handshake_goes_astray(lab, flows):
+    """The answer to a new holder's first handshake is lost, as it is when the former holder's packet
+    came in between: WireGuard itself asks again after 5 s, by when the exit would be down."""
+    pod = drills.busiest_gateway(lab)
+    other = next(p for p in lab.of_role("gateway") if p is not pod)
+    carried = drills.held_by(pod)
+    before = {e["name"]: e["rekeys"] for e in other.status()["exits"]}
+    with contextlib.ExitStack() as stack:
+        for name in carried:
+            stack.enter_context(lab.providers[name].lost_handshake())
+        seen = drills.lose_gateway(lab, flows, "term")
+    assert_none_lost(seen)
+    after = {e["name"]: e["rekeys"] for e in other.status()["exits"]}
+    assert carried and all(after[name] > before[name] for name in carried), (before, after)
 
 
 # --- 4, 5: death of providers ----------------------------------------------------------------------------
