@@ -55,6 +55,9 @@ class Conversations:
         """Ends them."""
         for part in self.parts:
             with contextlib.suppress(OSError):
+                part.end()
+        for part in self.parts:
+            with contextlib.suppress(OSError):
                 part.stop()
 
     def _all(self, verb, *words):

@@ -74,10 +74,14 @@ class Flows:
                 return seen
             time.sleep(0.2)
 
-    def stop(self):
-        """Ends the program and its connections."""
+    def end(self):
+        """Lets the program end its connections, one after the other."""
         self.process.stdin.close()
-        self.process.wait(10)
+
+    def stop(self):
+        """The same, and waits for it."""
+        self.end()
+        self.process.wait(20)
         self.process.stdout.close()
 
 
