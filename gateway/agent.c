@@ -162,7 +162,8 @@ static void start_probe(struct agent *a, size_t i)
 
 static void await_handshake(struct probed_exit *p, unsigned int ms)
 {
-	const struct timeval wait = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	const struct timeval wait = {.tv_sec = ms / 1000,
+				     .tv_usec = (suseconds_t)(ms % 1000) * 1000};
 
 	p->handshake_ms = ms;
 	event_add(p->handshake_due, &wait);
